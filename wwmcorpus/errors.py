@@ -1,0 +1,89 @@
+"""Errors with four parts: what is wrong, the value, where, and what to do.
+
+In: the four parts. Out: one readable message. The command line prints it without a traceback and exits with
+``exit_status``: 2 for bad usage or configuration, 1 for a job that failed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WwmcorpusError(Exception):
+    """Base of every error that a user can cause and mend.
+
+    ``WwmcorpusError("unknown segmenter", value="jeiba", where="--segmenter", fix="Choose one of: given, jieba, ltp.")``
+    prints as ``unknown segmenter: 'jeiba' (--segmenter). Choose one of: given, jieba, ltp.``
+
+    Args:
+        what: What is wrong, without a full stop.
+        value: The offending value; omitted from the message when None.
+        where: File, line, option or key; omitted from the message when None.
+        fix: What to do, as a full sentence.
+    """
+
+    exit_status = 1
+
+    def __init__(self, what: str, *, value: object = None, where: str | None = None, fix: str) -> None:
+        self.what, self.value, self.where, self.fix = what, value, where, fix
+        shown = "" if value is None else f": {value!r}"
+        place = "" if where is None else f" ({where})"
+        super().__init__(f"{what}{shown}{place}. {fix}")
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return _rebuild, (type(self), self.what, self.value, self.where, self.fix)
+
+
+def _rebuild(cls: type[WwmcorpusError], what: str, value: object, where: str | None, fix: str) -> WwmcorpusError:
+    return cls(what, value=value, where=where, fix=fix)
+
+
+class ConfigError(WwmcorpusError, ValueError):
+    """A configuration or an argument is wrong."""
+
+    exit_status = 2
+
+
+class SourceError(WwmcorpusError, ValueError):
+    """An input cannot be read as it was announced."""
+
+
+class SegmenterError(WwmcorpusError, RuntimeError):
+    """A segmenter cannot be loaded, or gave words that are not the text's."""
+
+
+class AlignmentError(WwmcorpusError, ValueError):
+    """Word spans and pieces do not belong to the same text."""
+
+
+class CorpusError(WwmcorpusError, RuntimeError):
+    """A corpus on disk is absent, damaged, or not the one that was expected."""
+
+
+class TrainingError(WwmcorpusError, RuntimeError):
+    """Pretraining or distillation cannot start or go on."""
+
+
+class MissingExtraError(WwmcorpusError, ImportError):
+    """An optional dependency is not installed."""
+
+    exit_status = 2
+
+    @classmethod
+    def of(cls, package: str, extra: str, where: str) -> MissingExtraError:
+        """Give the error for a missing ``package`` that ``pip install 'wwmcorpus[extra]'`` brings."""
+        return cls(
+            "a package is not installed", value=package, where=where, fix=f"Run: pip install 'wwmcorpus[{extra}]'."
+        )
+
+
+def choices(names: Iterable[str]) -> str:
+    """Give the sentence that lists what may be chosen: ``Choose one of: given, jieba, ltp.``."""
+    return f"Choose one of: {', '.join(sorted(names))}."
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Give the known name that looks most like ``name``, or None when none does."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return close[0] if close else None

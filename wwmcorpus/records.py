@@ -1,0 +1,102 @@
+"""The records that travel along the road: documents, rejections, pieces, sequences.
+
+Each is immutable and knows nothing of how it was made. Offsets are code points unless the name says bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: [start, end) of each word in code points of one text. Shape (num_words, 2), int32, sorted, disjoint.
+WordSpans = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One unit of source text.
+
+    Attributes:
+        text: The decoded text, without the line end that closed it.
+        source_index: Position of its source in the job's list of sources.
+        source: Name of the source, for messages.
+        offset_bytes: Where it begins in the (decompressed) bytes of its source.
+    """
+
+    text: str
+    source_index: int
+    source: str
+    offset_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A document, or a part of one, that was left out, and why.
+
+    Attributes:
+        reason: A short constant such as ``"invalid_utf8"``: what the manifest counts by.
+        source: Name of the source.
+        offset_bytes: Where the rejected unit begins in the (decompressed) bytes of its source.
+        detail: One line for people.
+    """
+
+    reason: str
+    source: str
+    offset_bytes: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The WordPiece units of one text, without special pieces.
+
+    Attributes:
+        piece_ids: (n,) int32.
+        word_start: (n,) bool, True where a word begins; the first is always True.
+        offsets: (n, 2) int32, [start, end) of each piece in code points of the text.
+    """
+
+    piece_ids: NDArray[np.int32]
+    word_start: NDArray[np.bool_]
+    offsets: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """One row of a corpus: pieces with [CLS] and [SEP].
+
+    Attributes:
+        input_ids: (n,) int32, n <= max_length.
+        word_start: (n,) bool, True where a word begins and on every special piece.
+        source_index: Position of its source in the job's list of sources.
+        offset_bytes: Where its document begins in that source.
+    """
+
+    input_ids: NDArray[np.int32]
+    word_start: NDArray[np.bool_]
+    source_index: int
+    offset_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Several rows of a corpus, end to end.
+
+    Attributes:
+        input_ids: (num_pieces,) int32, the rows one after another.
+        word_start: (num_pieces,) bool, True where a word begins and on every special piece.
+        bounds: (num_rows + 1,) int64; row i is ``input_ids[bounds[i]:bounds[i + 1]]``.
+        row_ids: (num_rows,) int64, the rows' positions in their corpus.
+    """
+
+    input_ids: NDArray[np.int32]
+    word_start: NDArray[np.bool_]
+    bounds: NDArray[np.int64]
+    row_ids: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Pieces per row, (num_rows,) int64."""
+        return np.diff(self.bounds)

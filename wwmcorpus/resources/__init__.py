@@ -1,0 +1,23 @@
+"""Where the files that come with the package lie: the LTP model, the vocabulary, the sample documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def embedded_ltp_folder() -> Path:
+    """Give the folder of the embedded LTP perceptron, in LTP's legacy layout."""
+    return _HERE / "ltp"
+
+
+def embedded_tokenizer_folder() -> Path:
+    """Give the folder of the embedded WordPiece vocabulary, in Hugging Face's layout."""
+    return _HERE / "tokenizer"
+
+
+def sample_corpus_folder() -> Path:
+    """Give the folder of the sample documents: inside the installed package, or beside it in a checkout."""
+    packaged = _HERE / "sample_data" / "corpus"
+    return packaged if packaged.is_dir() else _HERE.parent.parent / "sample_data" / "corpus"
