@@ -1,0 +1,8 @@
+"""Words and pieces of the same text, put together by position; tokenizers, vocabularies, ``chinese_ref``."""
+
+from wwmcorpus.align.aligner import Aligner
+from wwmcorpus.align.refs import chinese_ref
+from wwmcorpus.align.tokenizers import load_tokenizer, save_tokenizer, tokenizer_signature
+from wwmcorpus.align.vocabulary import Vocabulary
+
+__all__ = ["Aligner", "Vocabulary", "chinese_ref", "load_tokenizer", "save_tokenizer", "tokenizer_signature"]
