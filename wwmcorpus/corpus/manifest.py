@@ -1,0 +1,183 @@
+"""The manifest: what a corpus is, what it was made from, and what was left out. It commits the corpus.
+
+It lives inside ``state.json``, the file that ``datasets`` reads, so that one rename makes the corpus exist for both.
+``content`` is a pure function of input bytes, configuration and versions; ``run`` holds everything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field
+
+from wwmcorpus.config import Config
+from wwmcorpus.corpus.shards import sync
+from wwmcorpus.errors import ConfigError, CorpusError
+
+#: Raised when shards of the same rows would have other bytes. A corpus of another format must be built again.
+FORMAT_VERSION = 1
+STATE_FILE = "state.json"
+_KEY = "wwmcorpus"
+
+
+class Input(Config):
+    """One source file."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class Shard(Config):
+    """One Arrow file; ``name`` is relative to the corpus folder and has no folder in it."""
+
+    name: str
+    num_rows: int
+    num_words: int
+    num_pieces: int
+    size_bytes: int
+    sha256: str
+
+
+class RejectedDocument(Config):
+    """A rejection that the manifest keeps as an example, with the place to look at."""
+
+    reason: str
+    source: str
+    offset_bytes: int
+    detail: str
+
+
+class Content(Config):
+    """What decides, and describes, the rows of a corpus."""
+
+    format_version: int
+    split: str
+    config: dict[str, Any]
+    segmenter: str
+    tokenizer: str
+    vocabulary_sha256: str
+    num_pieces: int
+    special_ids: dict[str, int]
+    versions: dict[str, str]
+    inputs: tuple[Input, ...] = Field(strict=False)
+    shards: tuple[Shard, ...] = Field(strict=False)
+    #: Everything counted on the way: documents, words, pieces, dropped words ...; of all splits together.
+    counts: dict[str, int]
+    #: Rejected documents by reason; of all splits together.
+    rejected: dict[str, int]
+    #: The first rejections of each reason.
+    rejected_examples: tuple[RejectedDocument, ...] = Field(strict=False)
+
+
+class Manifest(Config):
+    """The manifest of one corpus folder."""
+
+    content: Content
+    #: When, where and how it was built: no part of the fingerprint.
+    run: dict[str, Any]
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the corpus."""
+        return sum(shard.num_rows for shard in self.content.shards)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of all rows in order and of the vocabulary that gives their ids a meaning, in hexadecimal."""
+        parts = [str(self.content.format_version), self.content.vocabulary_sha256]
+        parts += [shard.sha256 for shard in self.content.shards]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def signature(self) -> str:
+        """One line to quote in a paper: segmenter, tokenizer, length, packing, format and version."""
+        content = self.content
+        return "|".join(
+            [
+                "wwm",
+                f"seg:{content.segmenter}",
+                f"tok:{content.tokenizer}",
+                f"len:{content.config['max_length']}",
+                f"pack:{content.config['pack']}",
+                f"fmt:{content.format_version}",
+                f"v:{content.versions['wwmcorpus']}",
+            ]
+        )
+
+    def commit(self, folder: Path) -> None:
+        """Write ``state.json``: from its rename on, the folder is a corpus."""
+        state = {
+            "_data_files": [{"filename": shard.name} for shard in self.content.shards],
+            "_fingerprint": self.fingerprint[:16],
+            "_format_columns": None,
+            "_format_kwargs": {},
+            "_format_type": None,
+            "_output_all_columns": False,
+            "_split": self.content.split,
+            _KEY: self.values(),
+        }
+        write_json(folder / "dataset_info.json", {})
+        write_json(folder / STATE_FILE, state)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the manifest of a corpus folder.
+
+        Raises:
+            CorpusError: the folder holds no corpus, one of another format, or a damaged manifest.
+        """
+        path = folder / STATE_FILE
+        try:
+            values = json.loads(path.read_text("utf-8"))[_KEY]
+            found = values["content"]["format_version"]
+        except (FileNotFoundError, NotADirectoryError):
+            raise CorpusError("no corpus there", value=str(folder), fix=_where_else(folder)) from None
+        except (ValueError, KeyError, TypeError):
+            raise CorpusError(
+                "state.json holds no manifest of ours", value=str(path), fix="Build the corpus with wwmcorpus build."
+            ) from None
+        if found != FORMAT_VERSION:
+            raise CorpusError(
+                f"a corpus of format {found}, this version reads {FORMAT_VERSION}",
+                value=str(folder),
+                fix="Build it again.",
+            )
+        try:
+            manifest = cls(**values)
+        except ConfigError as error:
+            raise CorpusError(
+                f"the manifest is damaged: {error}", value=str(path), fix="Build the corpus again."
+            ) from None
+        for shard in manifest.content.shards:
+            if Path(shard.name).name != shard.name or shard.name.startswith("."):
+                raise CorpusError(
+                    "a shard's name leaves the corpus folder",
+                    value=shard.name,
+                    where=str(path),
+                    fix="Do not open this corpus.",
+                )
+        return manifest
+
+
+def _where_else(folder: Path) -> str:
+    splits = sorted(path.parent.name for path in folder.glob(f"*/{STATE_FILE}"))
+    if splits:
+        return f"It has splits; open one of: {', '.join(str(folder / split) for split in splits)}."
+    return "Check the path, or build one with wwmcorpus build."
+
+
+def write_json(path: Path, values: object) -> None:
+    """Write a JSON file so that it is there whole or not at all."""
+    attempt = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with attempt.open("w", encoding="utf-8", newline="\n") as file:
+        json.dump(values, file, ensure_ascii=False, indent=1, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    attempt.replace(path)
+    sync(path.parent)

@@ -1,0 +1,145 @@
+"""A corpus folder in, its rows out, straight from the memory map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wwmcorpus.align.vocabulary import Vocabulary
+from wwmcorpus.corpus.manifest import Manifest
+from wwmcorpus.corpus.shards import ShardBatch, open_shard
+from wwmcorpus.errors import CorpusError
+from wwmcorpus.records import Rows
+
+TOKENIZER_FOLDER = "tokenizer"
+
+
+class Corpus:
+    """A committed corpus, opened for reading.
+
+    ``corpus[i]`` gives one row as a dict with ``input_ids`` (n,) int32 and ``word_start`` (n,) bool.
+
+    Args:
+        path: A corpus folder.
+
+    Attributes:
+        path: The folder.
+        manifest: What the corpus is and was made from.
+        vocabulary: Which id is which piece.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.manifest = Manifest.read(self.path)
+        self.vocabulary = self._load_vocabulary()
+        self._batches: list[ShardBatch] = []
+        for shard in self.manifest.content.shards:
+            batches = open_shard(self.path / shard.name, self.vocabulary.num_pieces)
+            found = sum(len(batch.bounds) - 1 for batch in batches)
+            if found != shard.num_rows:
+                raise CorpusError(
+                    f"a shard holds {found} rows, its manifest says {shard.num_rows}",
+                    value=shard.name,
+                    where=str(path),
+                    fix="Build it again.",
+                )
+            self._batches += batches
+        sizes = [len(batch.bounds) - 1 for batch in self._batches]
+        self._batch_begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self._batch_begins[-1])
+
+    def __getitem__(self, index: int) -> dict[str, NDArray[np.generic]]:
+        rows = self.rows([index])
+        return {"input_ids": rows.input_ids, "word_start": rows.word_start}
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[np.generic]]]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Corpus({str(self.path)!r}, {len(self)} rows, {self.fingerprint[:8]})"
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of its rows and vocabulary."""
+        return self.manifest.fingerprint
+
+    @property
+    def signature(self) -> str:
+        """One line to quote: segmenter, tokenizer, length, packing, format, version."""
+        return self.manifest.signature
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """The tokenizer that made the rows, in Hugging Face's layout."""
+        return self.path / TOKENIZER_FOLDER
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int32]:
+        """Pieces per row, (len,) int32."""
+        if not self._batches:
+            return np.empty(0, np.int32)
+        return np.concatenate([np.diff(batch.bounds) for batch in self._batches])
+
+    def rows(self, indices: ArrayLike) -> Rows:
+        """Give the rows at ``indices``, in that order, end to end.
+
+        Raises:
+            IndexError: an index lies outside [0, len).
+        """
+        wanted = np.asarray(indices, dtype=np.int64)
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of a corpus of {len(self)} rows")
+        homes = np.searchsorted(self._batch_begins, wanted, side="right") - 1
+        places = wanted - self._batch_begins[homes]
+        ids: list[NDArray[np.integer]] = []
+        starts: list[NDArray[np.bool_]] = []
+        for home, place in zip(homes.tolist(), places.tolist(), strict=True):
+            batch = self._batches[home]
+            begin, end = int(batch.bounds[place]), int(batch.bounds[place + 1])
+            ids.append(batch.input_ids[begin:end])
+            starts.append(batch.word_start(begin, end))
+        bounds = np.zeros(len(ids) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in ids], out=bounds[1:])
+        flat = np.concatenate(ids) if ids else np.empty(0, np.int32)
+        return Rows(flat.astype(np.int32), np.concatenate(starts) if starts else np.empty(0, bool), bounds, wanted)
+
+    def piece_counts(self) -> NDArray[np.int64]:
+        """Count how often each piece occurs in the corpus, (vocabulary.num_pieces,) int64."""
+        counts = np.zeros(self.vocabulary.num_pieces, dtype=np.int64)
+        for batch in self._batches:
+            counts += np.bincount(batch.input_ids[batch.bounds[0] : batch.bounds[-1]], minlength=len(counts))
+        return counts
+
+    def _load_vocabulary(self) -> Vocabulary:
+        from tokenizers import Tokenizer
+
+        content = self.manifest.content
+        path = self.tokenizer_folder / "tokenizer.json"
+        if not path.is_file():
+            raise CorpusError(
+                "the corpus has lost its tokenizer", value=str(path), fix="Copy it back, or build the corpus again."
+            )
+        vocabulary = Vocabulary.of_ids(Tokenizer.from_file(str(path)).get_vocab(), content.special_ids)
+        if vocabulary.sha256 != content.vocabulary_sha256:
+            raise CorpusError(
+                f"the tokenizer beside the corpus has vocabulary {vocabulary.sha256[:8]}, "
+                f"the corpus was built with {content.vocabulary_sha256[:8]}",
+                where=str(path),
+                fix="Put the right tokenizer back, or build the corpus again.",
+            )
+        return vocabulary
+
+
+def open_corpus(path: str | Path) -> Corpus:
+    """Open a corpus folder, checking the shards' ends, columns, offsets and row counts.
+
+    Raises:
+        CorpusError: there is no corpus, or it is damaged.
+    """
+    return Corpus(path)
