@@ -1,0 +1,20 @@
+"""Rows in, masked rows out: whole words, chosen and replaced by counter hashes; the collator for other loaders."""
+
+from wwmcorpus.masking.apply import MaskedRows, mask_rows
+from wwmcorpus.masking.collator import WholeWordMaskCollator
+from wwmcorpus.masking.hashing import key_of, mix
+from wwmcorpus.masking.pad import IGNORED_LABEL, inside, pad, padded_width
+from wwmcorpus.masking.scheme import WholeWordMasking
+
+__all__ = [
+    "IGNORED_LABEL",
+    "MaskedRows",
+    "WholeWordMaskCollator",
+    "WholeWordMasking",
+    "inside",
+    "key_of",
+    "mask_rows",
+    "mix",
+    "pad",
+    "padded_width",
+]

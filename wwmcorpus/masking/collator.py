@@ -1,0 +1,124 @@
+"""Rows of any data set in, a batch for a BERT out: the collator for plain DataLoaders and ``transformers.Trainer``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wwmcorpus.align.vocabulary import Vocabulary
+from wwmcorpus.errors import CorpusError
+from wwmcorpus.masking.apply import mask_rows
+from wwmcorpus.masking.hashing import mix
+from wwmcorpus.masking.pad import IGNORED_LABEL, inside, pad, padded_width
+from wwmcorpus.masking.scheme import WholeWordMasking
+from wwmcorpus.records import Rows
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+
+class WholeWordMaskCollator:
+    """Masks whole words of the rows that it is given and pads them to one width.
+
+    A row is a mapping with ``input_ids`` and either ``word_start`` (bool, True where a word begins and on special
+    pieces) or ``chinese_ref`` (positions of pieces that continue a word). ``row_ids`` where present (one integer), or
+    else a hash of its ids, decides the row's mask together with seed and epoch.
+
+    Args:
+        tokenizer: The tokenizer of the rows.
+        masking: The scheme; MiniRBT's by default.
+        seed: Any integer; another seed draws other masks.
+        pad_to_multiple_of: The width of a batch is a multiple of this.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        masking: WholeWordMasking | None = None,
+        seed: int = 0,
+        pad_to_multiple_of: int = 1,
+    ) -> None:
+        self.vocabulary = Vocabulary.of(tokenizer)
+        self.masking = masking or WholeWordMasking()
+        self.seed = seed
+        self.pad_to_multiple_of = pad_to_multiple_of
+        self.epoch = 0
+        continues = [piece.startswith("##") for piece in self.vocabulary.pieces]
+        self._continues: NDArray[np.bool_] = np.array(continues)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the masks of another epoch from now on."""
+        self.epoch = epoch
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """Give int64 tensors of shape (num_rows, width): input_ids, attention_mask, labels; token_type_ids if given.
+
+        Raises:
+            CorpusError: a row has neither ``word_start`` nor ``chinese_ref``, or lengths or ids do not fit.
+        """
+        import torch
+
+        flat = self._flatten(rows)
+        masked = mask_rows(flat, self.vocabulary, self.masking, self.seed, self.epoch)
+        cells = inside(flat.lengths, padded_width(int(flat.lengths.max()), self.pad_to_multiple_of))
+        labels = np.where(masked.masked, flat.input_ids, IGNORED_LABEL)
+        batch = {
+            "input_ids": pad(masked.input_ids, cells, self.vocabulary.pad_id, np.int64),
+            "attention_mask": cells.astype(np.int64),
+            "labels": pad(labels, cells, IGNORED_LABEL, np.int64),
+        }
+        if "token_type_ids" in rows[0]:
+            types = np.concatenate([np.asarray(row["token_type_ids"]) for row in rows])
+            batch["token_type_ids"] = pad(types, cells, 0, np.int64)
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    def _flatten(self, rows: Sequence[Mapping[str, Any]]) -> Rows:
+        ids = [np.asarray(row["input_ids"], dtype=np.int32) for row in rows]
+        bounds = np.concatenate([[0], np.cumsum([len(row) for row in ids])])
+        flat = np.concatenate(ids)
+        if len(flat) and (flat.min() < 0 or flat.max() >= self.vocabulary.num_pieces):
+            raise CorpusError(
+                "a piece id lies outside the vocabulary",
+                value=int(flat[(flat < 0) | (flat >= self.vocabulary.num_pieces)][0]),
+                where=f"vocabulary of {self.vocabulary.num_pieces} pieces, sha256 {self.vocabulary.sha256[:8]}",
+                fix="Give the collator the tokenizer that made the rows.",
+            )
+        starts = [self._word_start(row, row_ids) for row, row_ids in zip(rows, ids, strict=True)]
+        row_ids = [
+            int(row["row_ids"]) if "row_ids" in row else _content_id(pieces)
+            for row, pieces in zip(rows, ids, strict=True)
+        ]
+        return Rows(flat, np.concatenate(starts), bounds, np.array(row_ids, dtype=np.int64))
+
+    def _word_start(self, row: Mapping[str, Any], ids: NDArray[np.int32]) -> NDArray[np.bool_]:
+        if "word_start" in row:
+            starts = np.asarray(row["word_start"], dtype=bool)
+        elif "chinese_ref" in row:
+            continuing = np.asarray(row["chinese_ref"], dtype=np.int64)
+            if len(continuing) and not 0 <= continuing.min() <= continuing.max() < len(ids):
+                raise CorpusError(
+                    f"chinese_ref points outside a row of {len(ids)} pieces",
+                    value=continuing.tolist(),
+                    fix="Truncate both alike.",
+                )
+            starts = ~self._continues[ids]
+            starts[continuing] = False
+        else:
+            raise CorpusError(
+                "a row without words",
+                value=sorted(row),
+                fix="Rows need word_start or chinese_ref. With transformers.Trainer, set remove_unused_columns=False.",
+            )
+        if len(starts) != len(ids):
+            raise CorpusError(f"word_start has {len(starts)} entries, input_ids {len(ids)}", fix="Truncate both alike.")
+        return starts
+
+
+def _content_id(ids: NDArray[np.int32]) -> int:
+    """Give a row without an id one that its content decides."""
+    folded = np.bitwise_xor.reduce(mix(ids.astype(np.uint64), np.arange(len(ids))))
+    return int(folded.view(np.int64) if isinstance(folded, np.ndarray) else np.uint64(folded).astype(np.int64))

@@ -1,0 +1,6 @@
+"""Corpora in, masked batches out, in an order that is a pure function of seed, epoch and position."""
+
+from wwmcorpus.stream.order import shuffled
+from wwmcorpus.stream.stream import Stream
+
+__all__ = ["Stream", "shuffled"]
