@@ -1,0 +1,140 @@
+"""A model and fixed masked batches in, figures out: how many masked pieces and whole words it fills in rightly.
+
+The unigram baseline stands beside every figure: a model that does no better has learned nothing from context.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import BertForMaskedLM
+
+from wwmcorpus.errors import TrainingError
+from wwmcorpus.training.heads import forward_masked, micro_batches
+from wwmcorpus.training.losses import hard_label_sum
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How well masked pieces are filled in.
+
+    Attributes:
+        loss: Mean cross-entropy per masked piece, in nats.
+        piece_accuracy: Share of the masked pieces whose best guess is right.
+        word_accuracy: Share of the masked words of which all pieces are right; None where words are not known.
+        num_pieces: Masked pieces.
+        num_words: Masked words, or None.
+    """
+
+    loss: float
+    piece_accuracy: float
+    word_accuracy: float | None
+    num_pieces: int
+    num_words: int | None
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss)."""
+        return math.exp(self.loss)
+
+    def content(self) -> dict[str, Any]:
+        """Give plain values, perplexity included."""
+        return {**asdict(self), "perplexity": self.perplexity}
+
+
+class _Tally:
+    """Running sums of an evaluation."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.num_pieces = self.pieces_right = self.num_words = self.words_right = 0
+        self.knows_words = True
+
+    def add(self, batch: Mapping[str, Tensor], loss: float, right: Tensor) -> None:
+        """Add a batch; ``right``: bool, one per masked position in the order of the flattened grid."""
+        self.loss += loss
+        self.num_pieces += len(right)
+        self.pieces_right += int(right.sum())
+        if "word_start" not in batch:
+            self.knows_words = False
+            return
+        words = word_numbers(batch["word_start"])[batch["labels"] != -100]
+        _, members, sizes = torch.unique_consecutive(words, return_inverse=True, return_counts=True)
+        num_right = torch.zeros_like(sizes).index_add_(0, members, right.to(sizes.dtype))
+        self.num_words += len(sizes)
+        self.words_right += int((num_right == sizes).sum())
+
+    def figures(self) -> Figures:
+        """Give the means.
+
+        Raises:
+            TrainingError: nothing was masked.
+        """
+        if not self.num_pieces:
+            raise TrainingError("there is nothing to evaluate", fix="Give a validation corpus with at least one word.")
+        words = self.words_right / self.num_words if self.knows_words else None
+        accuracy = self.pieces_right / self.num_pieces
+        return Figures(
+            self.loss / self.num_pieces, accuracy, words, self.num_pieces, self.num_words if self.knows_words else None
+        )
+
+
+def word_numbers(word_start: Tensor) -> Tensor:
+    """Number the words of a batch, (B, L) bool -> (B, L) int64: no two words of a batch share a number."""
+    rows, length = word_start.shape
+    return word_start.long().cumsum(dim=1) + torch.arange(rows).unsqueeze(1) * (length + 1)
+
+
+def evaluate(model: BertForMaskedLM, batches: Iterable[Mapping[str, Tensor]], precision: str = "fp32") -> Figures:
+    """Evaluate a model; its training mode is left as it was.
+
+    Args:
+        model: On any device.
+        batches: CPU tensors ``input_ids``, ``attention_mask``, ``labels`` (B, L) int64, -100 = not masked, and
+            ``word_start`` (B, L) bool where words are to be counted.
+        precision: ``"fp32"`` or ``"bf16"``.
+
+    Raises:
+        TrainingError: nothing is masked.
+    """
+    tally, was_training = _Tally(), model.training
+    model.train(False)
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        for batch in batches:
+            for cut in micro_batches(batch):
+                on_device = cut.to(model.device)
+                logits = forward_masked(model, on_device).logits_MV
+                assert logits is not None
+                right = logits.argmax(dim=-1) == on_device.targets_M
+                tally.add(batch, float(hard_label_sum(logits, on_device.targets_M)), right.cpu())
+    model.train(was_training)
+    return tally.figures()
+
+
+def unigram_baseline(
+    piece_counts: NDArray[np.int64], batches: Iterable[Mapping[str, Tensor]], left_out: Sequence[int] = ()
+) -> Figures:
+    """Evaluate the model that knows only how often each piece occurs; it always guesses the most frequent.
+
+    Its probabilities are the smoothed shares of the training corpus (one is added to each count).
+
+    Args:
+        piece_counts: (num_pieces,) int64 of the training corpus.
+        batches: As for ``evaluate``.
+        left_out: Ids that are never masked, such as [CLS] and [PAD].
+    """
+    counts = torch.from_numpy(piece_counts).double() + 1
+    counts[list(left_out)] = 0
+    nats, best = -(counts / counts.sum()).log(), int(counts.argmax())
+    tally = _Tally()
+    for batch in batches:
+        targets = batch["labels"][batch["labels"] != -100]
+        tally.add(batch, float(nats[targets].sum()), targets == best)
+    return tally.figures()

@@ -1,0 +1,93 @@
+"""A trained student in, a Hugging Face folder out: weights, tokenizer, metrics and a card, all there or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transformers import BertForMaskedLM
+
+from wwmcorpus.errors import ConfigError
+from wwmcorpus.training.evaluate import Figures
+from wwmcorpus.training.heads import quiet_progress
+
+
+def check_output(output: Path) -> None:
+    """Raise ConfigError when a folder holds something already."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(
+            "the output exists already",
+            value=str(output),
+            where="output",
+            fix="Name another folder, or delete this one.",
+        )
+
+
+@contextmanager
+def staged_folder(output: Path) -> Iterator[Path]:
+    """Give a folder beside ``output`` to write into; at the end it takes that name.
+
+    After an error it stays, named ``*.partial``, until the next run with this output.
+    """
+    check_output(output)
+    partial = output.with_name(f"{output.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    yield partial
+    partial.replace(output)
+
+
+def write_model(folder: Path, model: BertForMaskedLM, tokenizer_folder: Path) -> None:
+    """Write weights (safetensors), configuration and tokenizer files into a folder."""
+    with quiet_progress():
+        model.save_pretrained(folder)
+    for path in sorted(tokenizer_folder.iterdir()):
+        if path.is_file():
+            shutil.copyfile(path, folder / path.name)
+
+
+def model_card(
+    title: str, signature: str, fingerprint: str, recipe: Mapping[str, Any], figures: Mapping[str, Figures]
+) -> str:
+    """Give the README.md of a student: what it was made from, how, and how well it fills in held-out words.
+
+    Args:
+        title: Heading.
+        signature: The training corpus's line to quote.
+        fingerprint: The training corpus's sha256.
+        recipe: The run's configuration.
+        figures: By row name, in order; empty without an evaluation.
+    """
+    front = ("language: zh", "library_name: transformers", "pipeline_tag: fill-mask", "tags: [whole-word-masking]")
+    opens = "Made with `wwmcorpus`. `BertForMaskedLM` and `AutoTokenizer` open this folder with `from_pretrained`."
+    lines = ["---", *front, "---", "", f"# {title}", "", opens, ""]
+    lines += ["## Data", "", f"- signature: `{signature}`", f"- fingerprint: `{fingerprint}`", ""]
+    if figures:
+        lines += ["## Figures on held-out rows", "", *_table(figures), ""]
+    lines += ["## Recipe", "", "```json", json.dumps(recipe, ensure_ascii=False, indent=2), "```", ""]
+    return "\n".join(lines)
+
+
+def _table(figures: Mapping[str, Figures]) -> list[str]:
+    some = next(iter(figures.values()))
+    words = "" if some.num_words is None else f" of {some.num_words:,} words"
+    head = [
+        "| | loss (nats per masked piece) | perplexity | pieces right | whole words right |",
+        "|---|---|---|---|---|",
+    ]
+    return [
+        *head,
+        *(_row(name, row) for name, row in figures.items()),
+        "",
+        f"{some.num_pieces:,} masked pieces{words}.",
+    ]
+
+
+def _row(name: str, figures: Figures) -> str:
+    words = "" if figures.word_accuracy is None else f"{figures.word_accuracy:.1%}"
+    return f"| {name} | {figures.loss:.3f} | {figures.perplexity:,.1f} | {figures.piece_accuracy:.1%} | {words} |"

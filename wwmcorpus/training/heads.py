@@ -1,0 +1,137 @@
+# ruff: noqa: N806, N815 - names end in shape suffixes; the legend is in losses.py
+"""A model and a micro-batch in, hidden states and logits at masked positions out. Only here BERT's insides are known.
+
+``BertForMaskedLM.forward`` would compute a logit for each piece of the vocabulary at every position; here the head sees
+only the 15 % of positions that are masked. The numbers at those positions are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, BertForMaskedLM
+from transformers.utils import logging as transformers_logging
+
+from wwmcorpus.errors import ConfigError
+
+
+class MicroBatch(NamedTuple):
+    """Rows for one forward pass. Suffixes as in ``losses``.
+
+    Attributes:
+        input_ids_BL: int64.
+        attention_mask_BL: int64, 1 where there is a piece.
+        positions_M: int64, masked positions as indices into the flattened (B * L) grid, rising.
+        targets_M: int64, the true pieces there.
+    """
+
+    input_ids_BL: Tensor
+    attention_mask_BL: Tensor
+    positions_M: Tensor
+    targets_M: Tensor
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """Give the same on another device."""
+        return MicroBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class MaskedOutputs(NamedTuple):
+    """What a forward pass gave.
+
+    Attributes:
+        logits_MV: At masked positions; None where not asked for.
+        hidden_BLD: Embedding output, then each layer's; empty where not asked for.
+    """
+
+    logits_MV: Tensor | None
+    hidden_BLD: tuple[Tensor, ...]
+
+
+def micro_batches(batch: Mapping[str, Tensor], size: int | None = None) -> list[MicroBatch]:
+    """Cut a batch into micro-batches of ``size`` rows.
+
+    The batch has ``input_ids``, ``attention_mask`` and ``labels`` (-100 = not masked), (B, L) int64. The last
+    micro-batch may be smaller. Done on the CPU: the number of masked positions is known without asking a device.
+    """
+    num_rows = batch["input_ids"].shape[0]
+    step = size or max(num_rows, 1)
+    cuts = []
+    for begin in range(0, num_rows, step):
+        ids, mask, labels = (batch[name][begin : begin + step] for name in ("input_ids", "attention_mask", "labels"))
+        flat_labels = labels.reshape(-1)
+        positions_M = torch.nonzero(flat_labels != -100).squeeze(-1)
+        cuts.append(MicroBatch(ids, mask, positions_M, flat_labels[positions_M]))
+    return cuts
+
+
+def forward_masked(
+    model: BertForMaskedLM, batch: MicroBatch, *, logits: bool = True, hidden: bool = False
+) -> MaskedOutputs:
+    """Run a model on a micro-batch.
+
+    Raises:
+        ConfigError: the rows are longer than the model's position embeddings.
+    """
+    length, limit = batch.input_ids_BL.shape[1], model.config.max_position_embeddings
+    if length > limit:
+        raise ConfigError(
+            f"rows of {length} pieces do not fit a model of {limit} positions",
+            fix="Build the corpus with a smaller max_length.",
+        )
+    outputs = model.bert(
+        input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, output_hidden_states=hidden
+    )
+    logits_MV = None
+    if logits:
+        masked_MD = outputs.last_hidden_state.flatten(0, 1).index_select(0, batch.positions_M)
+        logits_MV = model.cls(masked_MD)
+    return MaskedOutputs(logits_MV, tuple(outputs.hidden_states) if hidden else ())
+
+
+@contextmanager
+def quiet_progress() -> Iterator[None]:
+    """Hide the progress bars of transformers: the caller has its own."""
+    was_shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if was_shown:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
+    """Load a masked language model from a folder or the hub, in evaluation mode and without gradients.
+
+    Raises:
+        ConfigError: there is no such model, it is not a BERT, or its weights lack the masked language modelling head.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name)
+        if config.model_type != "bert":
+            raise ConfigError(
+                f"the {role} is not a BERT", value=config.model_type, where=name, fix="Other models cannot be used yet."
+            )
+        with quiet_progress():
+            loaded: Any = BertForMaskedLM.from_pretrained(name, output_loading_info=True)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"the {role} cannot be loaded: {reason}",
+            value=name,
+            fix="Give a folder with config.json and weights, or a hub id.",
+        ) from None
+    model: BertForMaskedLM = loaded[0]
+    absent = sorted(key for key in loaded[1]["missing_keys"] if key.startswith("cls.predictions."))
+    if absent:
+        raise ConfigError(
+            f"the {role} has no masked language modelling head", value=absent, where=name, fix="Pretrain one first."
+        )
+    model.train(False).requires_grad_(False)
+    return model

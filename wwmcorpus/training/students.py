@@ -1,0 +1,115 @@
+"""A name, a path or a shape in, a BERT out: the students of MiniRBT and your own.
+
+A student takes the vocabulary size of the corpus. Published sizes count BertModel with its pooler and 21,128 pieces.
+
+Source: MiniRBT, https://github.com/iflytek/MiniRBT; HFL's RBT models, https://github.com/ymcui/Chinese-BERT-wwm.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import BertConfig, BertForMaskedLM, BertModel
+
+from wwmcorpus.errors import ConfigError, choices, nearest
+from wwmcorpus.training.settings import StudentShape
+
+#: Shapes by name. MiniRBT's config file for h288 says 12 heads, its README says 8; the README is followed here. The
+#: number of weights is the same, the attention is not: weights trained with the one do not work with the other.
+STUDENTS: dict[str, StudentShape] = {
+    "minirbt-h256": StudentShape(layers=6, hidden=256, heads=8, intermediate=1024),
+    "minirbt-h288": StudentShape(layers=6, hidden=288, heads=8, intermediate=1152),
+    "rbt4-h312": StudentShape(layers=4, hidden=312, heads=12, intermediate=1200),
+    "rbt6": StudentShape(layers=6, hidden=768, heads=12, intermediate=3072),
+    "rbt3": StudentShape(layers=3, hidden=768, heads=12, intermediate=3072),
+}
+
+
+def student_config(student: str | StudentShape, vocab_size: int, pad_id: int = 0) -> BertConfig:
+    """Give the Hugging Face configuration of a student.
+
+    Args:
+        student: A name of ``STUDENTS``, the path of a JSON file with ``BertConfig`` fields, or a shape.
+        vocab_size: Pieces in the vocabulary of the corpus; replaces what a JSON file says.
+        pad_id: The padding piece.
+
+    Raises:
+        ConfigError: the name is unknown, or the JSON file is not a BERT's.
+    """
+    if isinstance(student, str) and (student.endswith(".json") or "/" in student):
+        return _from_json(Path(student), vocab_size, pad_id)
+    shape = STUDENTS.get(student) if isinstance(student, str) else student
+    if shape is None:
+        close = nearest(str(student), STUDENTS)
+        hint = f"Did you mean {close!r}? " if close else ""
+        raise ConfigError(
+            "unknown student",
+            value=student,
+            fix=f"{hint}{choices(STUDENTS)[:-1]}; or give the path of a config.json, or a shape.",
+        )
+    return BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate,
+        hidden_dropout_prob=shape.dropout,
+        attention_probs_dropout_prob=shape.dropout,
+        max_position_embeddings=shape.max_positions,
+        pad_token_id=pad_id,
+    )
+
+
+def build_student(config: BertConfig, seed: int = 0) -> BertForMaskedLM:
+    """Give a student with random weights, a function of ``config`` and ``seed``; leave torch's generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BertForMaskedLM(config)
+
+
+def set_output_bias(model: BertForMaskedLM, piece_counts: NDArray[np.int64], left_out: Sequence[int] = ()) -> None:
+    """Start the output layer as the unigram model of a corpus: each piece's bias is the log of its share.
+
+    Args:
+        model: A student with first weights.
+        piece_counts: (vocab_size,) int64; one is added to each.
+        left_out: Ids that are never masked, such as [CLS] and [PAD]; they count as unseen.
+    """
+    counts = piece_counts.astype(np.float64) + 1
+    counts[list(left_out)] = 1
+    with torch.no_grad():
+        model.cls.predictions.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+
+
+def set_dropout(model: torch.nn.Module, probability: float) -> None:
+    """Set every dropout of a model, those inside attention included; its configuration keeps what it said."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = probability
+
+
+def num_parameters(config: BertConfig) -> int:
+    """Count the weights of the backbone with its pooler: what the published sizes count. Allocates nothing."""
+    with torch.device("meta"):
+        return int(BertModel(config).num_parameters())
+
+
+def _from_json(path: Path, vocab_size: int, pad_id: int) -> BertConfig:
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "no such model config", value=str(path), fix=choices(STUDENTS)[:-1] + "; or give the path of a config.json."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(
+            f"not a JSON model config: {error}", where=str(path), fix="Give the path of a config.json."
+        ) from None
+    if not isinstance(fields, dict) or fields.get("model_type", "bert") != "bert":
+        raise ConfigError("not a BERT's config", where=str(path), fix="Only BERT can be a student for now.")
+    return BertConfig(**fields | {"vocab_size": vocab_size, "pad_token_id": pad_id})
