@@ -1,0 +1,259 @@
+"""The command line: arguments in, one job run, what it wrote and where out.
+
+Every command is a thin shell over a function of ``jobs``. Errors are one message on standard error: exit status 2 for
+bad usage or configuration, 1 for a failed job; ``--debug`` adds the traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from wwmcorpus import __version__
+from wwmcorpus.config import C, load_config
+from wwmcorpus.errors import ConfigError, WwmcorpusError
+
+if TYPE_CHECKING:
+    from wwmcorpus.training.runs import RunResult
+
+app = typer.Typer(
+    name="wwmcorpus",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_out = Console(highlight=False, soft_wrap=True)
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file with the job's configuration.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one value: a.b=value. Repeatable.")]
+PrintOption = Annotated[bool, typer.Option("--print-config", help="Print the resolved configuration as JSON and stop.")]
+OutputOption = Annotated[str | None, typer.Option("--output", help="Folder to write.")]
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")] = False,
+) -> None:
+    """Chinese whole-word-masking pretraining, from raw text to a small, strong BERT."""
+    _debug.append(debug)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("wwmcorpus").setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+_debug: list[bool] = []
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    _out.print(__version__)
+
+
+@app.command()
+def quickstart(
+    output: Annotated[str, typer.Option("--output", help="Folder to write.")] = "quickstart",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output of an earlier quickstart.")
+    ] = False,
+) -> None:
+    """Go the whole road on the sample documents: no network, under three minutes on two cores."""
+    from wwmcorpus.quickstart import run_quickstart
+
+    run_quickstart(Path(output), _out, overwrite=overwrite)
+
+
+@app.command()
+def build(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="Text files, folders or glob patterns.", show_default=False)
+    ] = None,
+    output: OutputOption = None,
+    segmenter: Annotated[str | None, typer.Option(help="ltp, ltp:PLACE, jieba or given.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="embedded, a folder, a vocab.txt, or a hub id.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Pieces per row.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus in the output folder.")] = False,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Build a corpus: text to words, pieces, rows and Arrow shards that datasets.load_from_disk opens."""
+    from wwmcorpus import jobs
+    from wwmcorpus.corpus import BuildConfig
+    from wwmcorpus.progress import BuildBar
+
+    settings = _settings(
+        BuildConfig,
+        config,
+        sets,
+        print_config,
+        inputs=inputs or None,
+        output=output,
+        segmenter=segmenter,
+        tokenizer=tokenizer,
+        max_length=max_length,
+        num_workers=workers,
+        overwrite=overwrite or None,
+    )
+    with BuildBar(Console(stderr=True)) as bar:
+        manifests = jobs.build(settings, bar)
+    for split, manifest in manifests.items():
+        folder = Path(settings.output) / split if len(manifests) > 1 else Path(settings.output)
+        _out.print(f"{folder}: {manifest.num_rows} rows, fingerprint {manifest.fingerprint[:16]}")
+    _out.print(manifest.signature)
+
+
+@app.command()
+def describe(folder: Annotated[str, typer.Argument(help="A corpus folder.")]) -> None:
+    """Print the figures of a corpus: rows, words, pieces, what was left out and why."""
+    from wwmcorpus.corpus import open_corpus
+
+    corpus = open_corpus(folder)
+    content = corpus.manifest.content
+    _out.print(f"{corpus.signature}\nfingerprint {corpus.fingerprint}")
+    fill = float(corpus.lengths.mean() / content.config["max_length"]) if len(corpus) else 0.0
+    _out.print(f"{len(corpus)} rows in {len(content.shards)} shards, {corpus.lengths.sum()} pieces, {fill:.1%} full")
+    _out.print(f"split {content.split}; the build as a whole:")
+    for name, count in content.counts.items():
+        _out.print(f"  {name:<22}{count:>14,}")
+    for reason, count in content.rejected.items():
+        _out.print(f"  rejected: {reason:<22}{count:>4,}")
+    for example in content.rejected_examples:
+        _out.print(f"    {example.source} at byte {example.offset_bytes}: {example.reason} ({example.detail})")
+
+
+@app.command()
+def show(
+    folder: Annotated[str, typer.Argument(help="A corpus folder.")],
+    rows: Annotated[int, typer.Option(help="How many rows.", min=1)] = 3,
+    seed: Annotated[int, typer.Option(help="Of the masked draw.")] = 0,
+) -> None:
+    """Print rows of a corpus: their words, their pieces, one masked draw."""
+    from wwmcorpus.corpus import open_corpus
+    from wwmcorpus.masking import WholeWordMasking
+    from wwmcorpus.show import masked_line, pieces_line, words_line
+
+    corpus = open_corpus(folder)
+    chosen = corpus.rows(range(min(rows, len(corpus))))
+    for index in range(len(chosen.row_ids)):
+        _out.print(f"row {chosen.row_ids[index]}", style="bold")
+        _out.print(f"words   {words_line(chosen, index, corpus.vocabulary)}", markup=False)
+        _out.print(f"pieces  {pieces_line(chosen, index, corpus.vocabulary)}", markup=False)
+        _out.print(f"masked  {masked_line(chosen, index, corpus.vocabulary, WholeWordMasking(), seed)}\n", markup=False)
+
+
+@app.command()
+def segment(
+    inputs: Annotated[list[Path], typer.Argument(help="Text files, one text per line.")],
+    segmenter: Annotated[str, typer.Option(help="ltp, ltp:PLACE, jieba or given.")] = "ltp",
+    separator: Annotated[str, typer.Option(help="What stands between words.")] = " ",
+) -> None:
+    """Print the words of each line, one line per line."""
+    from wwmcorpus import jobs
+
+    for line in jobs.segment_lines([str(path) for path in inputs], segmenter, separator):
+        sys.stdout.write(line + "\n")
+
+
+@app.command("build-vocab")
+def build_vocab(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="Text that the Latin pieces are learned from.", show_default=False)
+    ] = None,
+    output: OutputOption = None,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Build a Chinese WordPiece vocabulary: GB 2312, common Big5, learned Latin pieces."""
+    from wwmcorpus import jobs
+    from wwmcorpus.align.build_vocabulary import VocabularyConfig
+
+    settings = _settings(VocabularyConfig, config, sets, print_config, inputs=inputs or None, output=output)
+    built = jobs.build_vocabulary(settings)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in built.num_by_kind.items())
+    _out.print(f"{built.folder}: {built.num_pieces} pieces ({kinds})")
+
+
+@app.command("train-segmenter")
+def train_segmenter(
+    train: Annotated[list[Path], typer.Argument(help="Segmented text: one sentence per line, words between spaces.")],
+    output: Annotated[str, typer.Option("--output", help="LTP legacy folder to write.")],
+    evaluation: Annotated[list[Path] | None, typer.Option(help="Segmented text to score on. Repeatable.")] = None,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Train LTP's perceptron segmenter; load it with ltp:FOLDER, or with ltp.LTP(FOLDER)."""
+    from wwmcorpus import jobs
+    from wwmcorpus.segment.training import SegmenterTraining
+
+    settings = _settings(SegmenterTraining, config, sets, print_config)
+    made = jobs.train_segmenter(train=train, output=output, evaluation=evaluation or [], settings=settings)
+    _out.print(f"{made.folder}: {made.num_features:,} features, {made.model_bytes:,} bytes, epoch {made.best_epoch}")
+    for name, scores in made.scores.items():
+        unseen = "" if scores.recall_of_unseen is None else f", recall of unseen words {scores.recall_of_unseen:.1%}"
+        _out.print(f"{name}: P {scores.precision:.1%} R {scores.recall:.1%} F1 {scores.f1:.1%}{unseen}")
+
+
+@app.command()
+def pretrain(config: ConfigOption = None, sets: SetOption = None, print_config: PrintOption = False) -> None:
+    """Pretrain a model by masked language modelling on a corpus."""
+    from wwmcorpus import jobs
+    from wwmcorpus.training import PretrainConfig
+
+    _report(jobs.pretrain(_settings(PretrainConfig, config, sets, print_config), Console(stderr=True)))
+
+
+@app.command()
+def distill(config: ConfigOption = None, sets: SetOption = None, print_config: PrintOption = False) -> None:
+    """Distil a student from a teacher on a corpus."""
+    from wwmcorpus import jobs
+    from wwmcorpus.training import DistillConfig
+
+    _report(jobs.distill(_settings(DistillConfig, config, sets, print_config), Console(stderr=True)))
+
+
+@app.command("two-stage")
+def two_stage(config: ConfigOption = None, sets: SetOption = None, print_config: PrintOption = False) -> None:
+    """Distil an assistant from a teacher, then a student from the assistant."""
+    from wwmcorpus import jobs
+    from wwmcorpus.training import TwoStageConfig
+
+    stages = jobs.two_stage(_settings(TwoStageConfig, config, sets, print_config), Console(stderr=True))
+    _report(stages.assistant)
+    _report(stages.student)
+
+
+def _settings(kind: type[C], path: Path | None, sets: list[str] | None, print_only: bool, **flags: Any) -> C:
+    settings = load_config(kind, path, sets or [], **flags)
+    if print_only:
+        _out.print_json(settings.model_dump_json())
+        raise typer.Exit
+    return settings
+
+
+def _report(result: RunResult) -> None:
+    _out.print(result.summary())
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except WwmcorpusError as error:
+        if any(_debug):
+            raise
+        kind = "usage" if isinstance(error, ConfigError) else "error"
+        sys.stderr.write(f"{kind}: {error}\n")
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)

@@ -1,0 +1,130 @@
+"""One function per job: a configuration in, a manifest or a checkpoint out.
+
+The command line and the recipes in pipelines/ are thin shells over these functions. What a job needs is imported when
+it runs, so that asking for help stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wwmcorpus.align.build_vocabulary import BuiltVocabulary, VocabularyConfig
+    from wwmcorpus.corpus import BuildConfig, Manifest, Progress
+    from wwmcorpus.segment.training import TrainedSegmenter
+    from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
+    from wwmcorpus.training.runs import RunResult, TwoStageResult
+
+
+def build(config: BuildConfig, progress: Progress | None = None) -> dict[str, Manifest]:
+    """Build a corpus from text and give the manifest of each split.
+
+    Raises:
+        WwmcorpusError: whatever ``wwmcorpus.corpus.build`` raises.
+    """
+    from wwmcorpus.corpus import build as run
+
+    return run(config, progress)
+
+
+def build_corpus(**options: Any) -> Manifest:
+    """Build a corpus from text: ``build_corpus(inputs=["texts"], output="corpus", segmenter="ltp", max_length=512)``.
+
+    Args:
+        options: The fields of ``BuildConfig``; ``inputs`` and ``output`` are needed.
+
+    Returns:
+        The manifest; with ``validation_fraction``, that of the train split.
+
+    Raises:
+        ConfigError: an option is unknown or out of range.
+        SourceError: an input cannot be found.
+        CorpusError: the output folder is taken, or no document gave a row.
+    """
+    from wwmcorpus.corpus import BuildConfig
+
+    return build(BuildConfig(**options))["train"]
+
+
+def build_vocabulary(config: VocabularyConfig) -> BuiltVocabulary:
+    """Build a WordPiece vocabulary from national character sets and text.
+
+    Raises:
+        WwmcorpusError: whatever ``wwmcorpus.align.build_vocabulary`` raises.
+    """
+    from wwmcorpus.align.build_vocabulary import build_vocabulary as run
+
+    return run(config)
+
+
+def train_segmenter(**options: Any) -> TrainedSegmenter:
+    """Train LTP's perceptron on segmented text; takes what ``wwmcorpus.segment.training.train_segmenter`` takes."""
+    from wwmcorpus.segment.training import train_segmenter as run
+
+    return run(**options)
+
+
+def segment_lines(paths: list[str], segmenter: str = "ltp", separator: str = " ") -> Iterator[str]:
+    """Give each line of some text files with ``separator`` between its words; blank and unreadable lines stay, empty.
+
+    Raises:
+        SourceError: a file cannot be found.
+        ConfigError: the segmenter is unknown.
+    """
+    from wwmcorpus.records import Rejection
+    from wwmcorpus.segment import load_segmenter
+    from wwmcorpus.text import SourceOptions, find_sources, plan_slices, read_slice
+
+    words = load_segmenter(segmenter)
+    for part in plan_slices(find_sources(paths), slice_bytes=1 << 40):
+        for item in read_slice(part, SourceOptions()):
+            text = "" if isinstance(item, Rejection) else item.text
+            yield separator.join(text[start:end] for start, end in words.segment([text])[0].tolist())
+
+
+def pretrain(config: PretrainConfig, console: Console | None = None) -> RunResult:
+    """Pretrain a model by masked language modelling on a corpus and write it as a Hugging Face folder.
+
+    Args:
+        config: The run.
+        console: For a progress bar, where it is a terminal.
+
+    Raises:
+        WwmcorpusError: the configuration does not fit the corpus, or training failed.
+    """
+    from wwmcorpus.training.runs import run_pretrain
+
+    return run_pretrain(config, console)
+
+
+def distill(config: DistillConfig, console: Console | None = None) -> RunResult:
+    """Distil a student from a teacher on a corpus and write it as a Hugging Face folder.
+
+    Args:
+        config: The run.
+        console: For a progress bar, where it is a terminal.
+
+    Raises:
+        WwmcorpusError: teacher, student and corpus do not fit one another, or training failed.
+    """
+    from wwmcorpus.training.runs import run_distill
+
+    return run_distill(config, console)
+
+
+def two_stage(config: TwoStageConfig, console: Console | None = None) -> TwoStageResult:
+    """Distil an assistant from a teacher, then a student from the assistant; give both results.
+
+    Args:
+        config: The run.
+        console: For a progress bar, where it is a terminal.
+
+    Raises:
+        WwmcorpusError: teacher, models and corpus do not fit one another, or training failed.
+    """
+    from wwmcorpus.training.runs import run_two_stage
+
+    return run_two_stage(config, console)

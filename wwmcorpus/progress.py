@@ -1,0 +1,50 @@
+"""What a long job says while it runs: a bar on a terminal, nothing where there is none (the log has its lines)."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as RichProgress
+
+
+class BuildBar:
+    """Shows how many source bytes of a build are done, at what rate, and how long it will take."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            TextColumn("build"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("build", total=None)
+
+    def start(self, total_bytes: int) -> None:
+        """Learn how many source bytes there are."""
+        self._bar.update(self._task, total=total_bytes)
+
+    def advance(self, num_bytes: int) -> None:
+        """Learn that so many more were dealt with."""
+        self._bar.advance(self._task, num_bytes)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
