@@ -1,0 +1,72 @@
+"""Every recipe runs at tiny scale with its own configuration file, and gives what the command line gives."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from transformers import BertForMaskedLM
+
+from wwmcorpus import cli, open_corpus
+
+PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
+TINY = "{layers = 1, hidden = 32, heads = 2, intermediate = 64}"
+SHORT = ["--set", "training.steps=2", "--set", "training.global_batch_size=4", "--set", "training.evaluation_rows=4"]
+STAGE = "{steps = 2, global_batch_size = 4, evaluation_rows = 4}"
+
+
+def recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    return importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a corpus and a teacher that the recipes made."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(PIPELINES.parent)
+        recipe("build_corpus", patch).main(["--set", f"output='{folder}/corpus'", "--set", "max_length=64"])
+        recipe("pretrain_teacher", patch).main(
+            [*places(folder), "--set", f"output='{folder}/teacher'", "--set", f"student={TINY}", *SHORT]
+        )
+    return folder
+
+
+def places(runs: Path) -> list[str]:
+    return ["--set", f"corpus='{runs}/corpus/train'", "--set", f"validation='{runs}/corpus/validation'"]
+
+
+def test_recipe_and_command_line_give_the_same_fingerprint(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PIPELINES.parent)
+    config = str(PIPELINES / "configs" / "build_sample.toml")
+    arguments = ["build", "--config", config, "--output", str(tmp_path), "--max-length", "64"]
+    monkeypatch.setattr(sys, "argv", ["wwmcorpus", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    for split in ("train", "validation"):
+        assert open_corpus(tmp_path / split).fingerprint == open_corpus(runs / "corpus" / split).fingerprint
+
+
+def test_the_teacher_is_a_model_for_transformers(runs: Path) -> None:
+    teacher = BertForMaskedLM.from_pretrained(runs / "teacher")
+    assert teacher.config.vocab_size == open_corpus(runs / "corpus" / "train").vocabulary.num_pieces
+
+
+def test_one_stage(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [*places(runs), "--set", f"teacher='{runs}/teacher'", "--set", f"output='{tmp_path}/student'", *SHORT]
+    recipe("distill_student", monkeypatch).main(arguments)
+    assert BertForMaskedLM.from_pretrained(tmp_path / "student").config.hidden_size == 256
+
+
+def test_two_stages(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [*places(runs), "--set", f"teacher='{runs}/teacher'", "--set", f"output='{tmp_path}/two'"]
+    for stage in ("assistant", "student"):
+        arguments += ["--set", f"{stage}.model={TINY}", "--set", f"{stage}.training={STAGE}"]
+    recipe("distill_two_stage", monkeypatch).main(arguments)
+    for stage in ("assistant", "student"):
+        assert BertForMaskedLM.from_pretrained(tmp_path / "two" / stage).config.hidden_size == 32
