@@ -7,7 +7,7 @@ that are not whitespace can be trusted, so spans are counted in those, and every
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import chain, compress, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,19 +50,25 @@ def spans_of_texts(texts: Sequence[str], words: Sequence[Sequence[str]]) -> list
     Raises:
         AlignmentError: a text's words do not spell it.
     """
-    if not texts:
-        return []
+    # A segmenter that drops characters, whitespace as a rule, gives fewer: such texts are looked at one by one.
+    whole = [sum(map(len, found)) == len(text) for text, found in zip(texts, words, strict=True)]
+    fast = iter(_spans_of_whole_texts(list(compress(texts, whole)), list(compress(words, whole))))
+    return [
+        next(fast) if is_whole else spans_from_words(text, found)
+        for text, found, is_whole in zip(texts, words, whole, strict=True)
+    ]
+
+
+def _spans_of_whole_texts(texts: list[str], words: list[Sequence[str]]) -> list[WordSpans]:
+    """Give the spans where the words of each text, put together, are as long as the text: for all texts at once."""
     flat = list(chain.from_iterable(words))
-    lengths = np.fromiter(map(len, flat), dtype=np.int64, count=len(flat))
-    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
-    word_ends = np.cumsum(lengths)
-    last_words = np.cumsum(np.fromiter(map(len, words), dtype=np.int64, count=len(words)))
     joined = "".join(texts)
-    if not np.array_equal(np.append(0, word_ends)[last_words], ends) or "".join(flat) != joined:
-        # Some segmenter dropped characters, whitespace as a rule: such texts are looked at one by one.
+    if "".join(flat) != joined:
         return [spans_from_words(text, found) for text, found in zip(texts, words, strict=True)]
-    begins = np.append(0, ends[:-1])
-    spans = _spans_between(code_points(joined), np.append(begins, word_ends - lengths))
+    lengths = np.fromiter(map(len, flat), dtype=np.int64, count=len(flat))
+    text_lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    begins = np.cumsum(text_lengths) - text_lengths
+    spans = _spans_between(code_points(joined), np.append(begins, np.cumsum(lengths) - lengths))
     bounds = np.append(np.searchsorted(spans[:, 0], begins), len(spans))
     spans -= np.repeat(begins, np.diff(bounds))[:, None].astype(np.int32)
     return [spans[begin:end] for begin, end in pairwise(bounds.tolist())]
