@@ -6,14 +6,16 @@ It is how Hugging Face's scripts stored words before transformers 5. It is made 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wwmcorpus.align.aligner import Aligner
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.errors import ConfigError, choices
-from wwmcorpus.records import WordSpans
+from wwmcorpus.errors import ConfigError, CorpusError, choices
+from wwmcorpus.records import Pieces, WordSpans
 from wwmcorpus.text import is_han
 
 if TYPE_CHECKING:
@@ -46,29 +48,95 @@ def chinese_ref(
     """
     if mode not in ("exact", "compat"):
         raise ConfigError("unknown mode", value=mode, where="chinese_ref", fix=choices(["exact", "compat"]))
-    vocabulary = Vocabulary.of(tokenizer)
-    spans = segmenter.segment(texts)
-    rows = Aligner(tokenizer).align(texts, spans)
-    refs = []
-    for text, words, row in zip(texts, spans, rows, strict=True):
-        pieces = [vocabulary.pieces[i] for i in row.piece_ids[: max_length - 2]]
-        starts = row.word_start if mode == "exact" else _compat_starts(pieces, text, words)
-        refs.append([i + 1 for i, piece in enumerate(pieces) if not starts[i] and not piece.startswith("##")])
-    return refs
+    rows = RefMaker(segmenter, tokenizer, max_length).refs(texts)
+    return [row.exact if mode == "exact" else row.compat for row in rows]
 
 
-def _compat_starts(pieces: list[str], text: str, spans: WordSpans) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+@dataclass(frozen=True, slots=True)
+class Refs:
+    """The positions, [CLS] = 0, of one row's continuing pieces, by position and as the published script finds them."""
+
+    exact: list[int]
+    compat: list[int]
+
+
+class RefMaker:
+    """Makes the ``chinese_ref`` of texts, both ways at once.
+
+    Args:
+        segmenter: Finds the words.
+        tokenizer: The tokenizer of the rows.
+        max_length: Pieces per row with [CLS] and [SEP].
+
+    Attributes:
+        aligner: With its counts.
+    """
+
+    def __init__(self, segmenter: Segmenter, tokenizer: PreTrainedTokenizerFast, max_length: int = 512) -> None:
+        self.aligner = Aligner(tokenizer)
+        self._segmenter, self._capacity = segmenter, max_length - 2
+        self._pieces = Vocabulary.of(tokenizer).pieces
+
+    def refs(self, texts: Sequence[str]) -> list[Refs]:
+        """Give the refs of each text.
+
+        Raises:
+            AlignmentError: the segmenter's words are not the text's.
+        """
+        spans = self._segmenter.segment(texts)
+        rows = self.aligner.align(texts, spans)
+        return [self._row(*triple) for triple in zip(texts, spans, rows, strict=True)]
+
+    def _row(self, text: str, spans: WordSpans, row: Pieces) -> Refs:
+        pieces = [self._pieces[i] for i in row.piece_ids[: self._capacity].tolist()]
+        exact = row.word_start[: self._capacity].tolist()
+        compat = _compat_starts(pieces, text, spans)
+        return Refs(_continuing(pieces, exact), _continuing(pieces, compat))
+
+
+def _continuing(pieces: list[str], starts: list[bool]) -> list[int]:
+    pairs = enumerate(zip(pieces, starts, strict=True))
+    return [i + 1 for i, (piece, start) in pairs if not start and not piece.startswith("##")]
+
+
+def word_start_of_ref(ids: NDArray[np.int32], ref: Sequence[int], vocabulary: Vocabulary) -> NDArray[np.bool_]:
+    """Read ``chinese_ref`` back: ``word_start`` of a row, with the ``##`` pieces joined to the word before them.
+
+    Args:
+        ids: (n,) the row with its special pieces.
+        ref: Positions of continuing pieces in it.
+        vocabulary: Of the row.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        CorpusError: a position lies outside the row.
+    """
+    continuing = np.asarray(ref, dtype=np.int64)
+    if len(continuing) and not 0 <= continuing.min() <= continuing.max() < len(ids):
+        raise CorpusError(
+            f"chinese_ref points outside a row of {len(ids)} pieces",
+            value=continuing.tolist(),
+            fix="Truncate both alike.",
+        )
+    starts = ~vocabulary.continues[ids]
+    starts[continuing] = False
+    return np.asarray(starts)
+
+
+def _compat_starts(pieces: list[str], text: str, spans: WordSpans) -> list[bool]:
     """Match the set of a line's Chinese words against its pieces from left to right, longest word first."""
     words = {text[start:end] for start, end in spans.tolist()}
     words = {word for word in words if len(word) > 1 and all(is_han(ord(character)) for character in word)}
     longest = max(map(len, words), default=0)
-    starts = np.ones(len(pieces), dtype=bool)
+    starts = [True] * len(pieces)
     at = 0
     while at < len(pieces):
         length = 1
         if is_han(ord(pieces[at][0])):
             reach = min(len(pieces) - at, longest)
             length = next((n for n in range(reach, 1, -1) if "".join(pieces[at : at + n]) in words), 1)
-        starts[at + 1 : at + length] = False
+        starts[at + 1 : at + length] = [False] * (length - 1)
         at += length
     return starts

@@ -94,3 +94,8 @@ class Vocabulary:
             i for i, piece in enumerate(self.pieces) if piece and i not in special and not piece.startswith("[unused")
         ]
         return np.array(real, dtype=np.int32)
+
+    @cached_property
+    def continues(self) -> NDArray[np.bool_]:
+        """Say of each id whether its piece begins with ``##``, (num_pieces,) bool."""
+        return np.array([piece.startswith("##") for piece in self.pieces])

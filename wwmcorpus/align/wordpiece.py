@@ -217,9 +217,6 @@ def _tables(tokenizer_json: str) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
 def _candidates() -> list[int]:
     """List the code points that may stand alone: Chinese characters and punctuation."""
     han = [code for first, last in HAN_BLOCKS for code in range(first, last + 1)]
-    marks = [
-        code
-        for code in range(sys.maxunicode + 1)
-        if unicodedata.category(chr(code))[0] == "P" or chr(code) in string.punctuation
-    ]
-    return han + marks
+    # Unicode has no punctuation above its first two planes; one that came later would only be part of runs.
+    marks = [code for code in range(0x20000) if unicodedata.category(chr(code))[0] == "P"]
+    return han + marks + [ord(mark) for mark in string.punctuation if unicodedata.category(mark)[0] != "P"]

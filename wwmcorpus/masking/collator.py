@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wwmcorpus.align.refs import word_start_of_ref
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.masking.apply import mask_rows
@@ -47,8 +48,6 @@ class WholeWordMaskCollator:
         self.seed = seed
         self.pad_to_multiple_of = pad_to_multiple_of
         self.epoch = 0
-        continues = [piece.startswith("##") for piece in self.vocabulary.pieces]
-        self._continues: NDArray[np.bool_] = np.array(continues)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the masks of another epoch from now on."""
@@ -98,15 +97,7 @@ class WholeWordMaskCollator:
         if "word_start" in row:
             starts = np.asarray(row["word_start"], dtype=bool)
         elif "chinese_ref" in row:
-            continuing = np.asarray(row["chinese_ref"], dtype=np.int64)
-            if len(continuing) and not 0 <= continuing.min() <= continuing.max() < len(ids):
-                raise CorpusError(
-                    f"chinese_ref points outside a row of {len(ids)} pieces",
-                    value=continuing.tolist(),
-                    fix="Truncate both alike.",
-                )
-            starts = ~self._continues[ids]
-            starts[continuing] = False
+            starts = word_start_of_ref(ids, row["chinese_ref"], self.vocabulary)
         else:
             raise CorpusError(
                 "a row without words",
