@@ -85,10 +85,10 @@ class FastWordPiece:
         counts = np.ones(len(units), dtype=np.int64)
         counts[is_run] = self._cache.lengths.values[runs]
         ends = np.cumsum(counts)
-        places = units - text_begins[np.searchsorted(text_begins, units, side="right") - 1]
+        unit_bounds = np.append(np.searchsorted(units, text_begins), len(units))
+        places = units - np.repeat(text_begins, np.diff(unit_bounds))
         pieces = self._lay_out(codes, units, is_run, runs, ends - counts, places)
-        bounds = np.append(0, ends)[np.append(np.searchsorted(units, text_begins), len(units))]
-        return FlatPieces(*pieces, bounds)
+        return FlatPieces(*pieces, np.append(0, ends)[unit_bounds])
 
     def _lay_out(
         self,
@@ -104,10 +104,11 @@ class FastWordPiece:
         num_pieces = len(units) - len(runs) + int(lengths.sum())
         ids = np.empty(num_pieces, dtype=np.int32)
         offsets = np.empty((num_pieces, 2), dtype=np.int32)
-        alone = begins[~is_run]
-        ids[alone] = self._id[codes[units[~is_run]]]
-        offsets[alone, 0] = places[~is_run]
-        offsets[alone, 1] = places[~is_run] + 1
+        chosen = np.flatnonzero(~is_run)
+        alone, alone_places = begins[chosen], places[chosen]
+        ids[alone] = self._id[codes[units[chosen]]]
+        offsets[alone, 0] = alone_places
+        offsets[alone, 1] = alone_places + 1
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         source = np.repeat(self._cache.begins.values[runs], lengths) + within
         target = np.repeat(begins[is_run], lengths) + within

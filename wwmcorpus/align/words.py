@@ -61,14 +61,14 @@ def align_words(
         return Alignment(np.empty(0, dtype=bool), np.zeros(len(spans), dtype=bool), 0)
     text = np.repeat(np.arange(len(piece_bounds) - 1), np.diff(piece_bounds))
     ends = np.maximum(offsets[:, 1] - 1, offsets[:, 0])
-    first, last = _words_at(offsets[:, 0], spans), _words_at(ends, spans)
+    word_at = _words_by_position(max(int(ends.max()), int(spans[-1, 0]) if len(spans) else 0) + 1, spans)
+    first, last = word_at[offsets[:, 0]], word_at[ends]
     _check_texts(first, ends, offsets, spans, word_bounds[text], word_bounds[text + 1])
     last = np.maximum.accumulate(last)
     starts = np.empty(len(offsets), dtype=bool)
     starts[0] = True
     starts[1:] = first[1:] > last[:-1]
-    covered = np.bincount(first, minlength=len(spans) + 1) - np.bincount(last + 1, minlength=len(spans) + 1)
-    has_piece = np.cumsum(covered)[:-1] > 0
+    has_piece = _words_held(first, last, len(spans))
     held = np.append(0, np.cumsum(has_piece))
     group_begins = np.flatnonzero(starts)
     group_ends = np.append(group_begins[1:], len(starts)) - 1
@@ -76,15 +76,25 @@ def align_words(
     return Alignment(starts, has_piece, int(np.count_nonzero(words_of_group == 1)))
 
 
-def _words_at(positions: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the word at each position, -1 before the first; whitespace in a piece belongs to the word before it."""
-    begins = np.zeros(max(int(positions.max()), int(spans[-1, 0]) if len(spans) else 0) + 1, dtype=np.int64)
-    begins[spans[:, 0]] = 1
-    return np.asarray((np.cumsum(begins) - 1)[positions])
+def _words_by_position(length: int, spans: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Give the word at each position, -1 before the first; whitespace belongs to the word before it."""
+    begins = np.zeros(length, dtype=bool)
+    begins[spans[:, 0]] = True
+    return np.cumsum(begins, dtype=np.int32) - np.int32(1)
+
+
+def _words_held(first: NDArray[np.int32], last: NDArray[np.int32], num_words: int) -> NDArray[np.bool_]:
+    """Say of each word whether it is in the range [first, last] of some piece."""
+    held = np.zeros(num_words, dtype=bool)
+    held[first] = True
+    held[last] = True
+    for piece in np.flatnonzero(last - first > 1).tolist():
+        held[first[piece] : last[piece]] = True
+    return held
 
 
 def _check_texts(
-    first: NDArray[np.int64],
+    first: NDArray[np.int32],
     ends: NDArray[np.int64],
     offsets: NDArray[np.int64],
     spans: NDArray[np.int64],
