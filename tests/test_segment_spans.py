@@ -22,7 +22,7 @@ def assert_exact_words(text, spans):
     assert all(start < end for start, end in spans.tolist())
 
 
-@pytest.fixture(scope="module", params=["given", "jieba", "ltp:"])
+@pytest.fixture(scope="module", params=["given", "jieba", "jieba:nohmm", "rjieba", "rjieba:nohmm", "ltp:"])
 def segmenter(request, ltp_folder):
     return load_segmenter(request.param + str(ltp_folder) if request.param.endswith(":") else request.param)
 
@@ -118,7 +118,7 @@ class TestLoading:
     def test_an_unknown_name_is_answered_with_the_known_ones(self, name, hint):
         with pytest.raises(ConfigError, match=hint) as caught:
             load_segmenter(name)
-        assert "given, jieba, ltp" in str(caught.value)
+        assert "given, jieba, jieba:DICT, jieba:nohmm, ltp, " in str(caught.value)
 
     @pytest.mark.parametrize(
         ("config", "problem"),

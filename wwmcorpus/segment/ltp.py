@@ -1,8 +1,8 @@
-"""LTP's perceptron segmenter behind the Segmenter protocol: the embedded model, a legacy folder, or one from the hub.
+"""LTP behind the Segmenter protocol: the embedded perceptron, a folder, or a model from the hub.
 
-The released ``ltp`` package imports and downloads in ways that today's huggingface_hub refuses, so the engine below it,
-``ltp_extension``, is driven directly. A legacy folder holds config.json (``{"nerual": false, "tasks": {"cws": FILE}}``,
-LTP's own spelling) and the model file that it names.
+A neural model is handed to ``ltp_neural``. The released ``ltp`` package imports and downloads in ways that today's
+huggingface_hub refuses, so the engine below it, ``ltp_extension``, is driven directly. A legacy folder holds
+config.json (``{"nerual": false, "tasks": {"cws": FILE}}``, LTP's own spelling) and the model file that it names.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from wwmcorpus.errors import SegmenterError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.resources import embedded_ltp_folder
+from wwmcorpus.segment.base import Segmenter
 from wwmcorpus.segment.spans import spans_of_texts
+
+#: What a model of either kind is made of; never anything that can be run.
+_HUB_FILES = ["config.json", "*.bin", "*.safetensors", "vocab.txt", "tokenizer*.json"]
 
 
 class LtpPerceptronSegmenter:
@@ -51,32 +56,47 @@ class LtpPerceptronSegmenter:
         return spans_of_texts(texts, words)
 
 
-def load_ltp(place: str | None, num_threads: int = 1) -> LtpPerceptronSegmenter:
-    """Give the LTP segmenter of a place: None for the embedded model, a folder, or a hub id such as ``LTP/legacy``.
+def load_ltp(place: str | None, num_threads: int = 1) -> Segmenter:
+    """Give the LTP segmenter of a place: None for the embedded model, a folder, or a hub id such as ``LTP/small``.
 
     Raises:
-        SegmenterError: nothing is found there, or it is a neural model.
+        SegmenterError: no model is found there, or it does not load.
     """
     if place is None:
         return LtpPerceptronSegmenter(embedded_ltp_folder(), "embedded", num_threads)
     folder = Path(place)
     if not folder.is_dir():
         folder = _download(place)
+    if read_ltp_config(folder).get("nerual"):
+        from wwmcorpus.segment.ltp_neural import LtpNeuralSegmenter
+
+        return LtpNeuralSegmenter(folder, Path(place).name, num_threads)
     return LtpPerceptronSegmenter(folder, Path(place).name, num_threads)
+
+
+def read_ltp_config(folder: Path) -> dict[str, Any]:
+    """Give what config.json of an LTP folder says.
+
+    Raises:
+        SegmenterError: there is none, or it is no JSON object.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("config.json is no object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise SegmenterError(
+            f"not an LTP folder: {error}", value=str(folder), fix="It must hold config.json and a cws model."
+        ) from None
+    return config
 
 
 def _model_file(folder: Path) -> Path:
     config_file = folder / "config.json"
-    try:
-        config = json.loads(config_file.read_text("utf-8"))
-        neural, tasks = config.get("nerual"), dict(config.get("tasks", {}))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    tasks = read_ltp_config(folder).get("tasks", {})
+    if not isinstance(tasks, dict):
         raise SegmenterError(
-            f"not an LTP folder: {error}", value=str(folder), fix="It must hold config.json and a cws model."
-        ) from None
-    if neural:
-        raise SegmenterError(
-            "a neural LTP model", value=str(folder), fix="Only LTP's perceptron (legacy) models can be used so far."
+            "not an LTP folder: tasks is no object", value=tasks, where=str(config_file), fix="Set tasks.cws."
         )
     name = tasks.get("cws")
     if not isinstance(name, str) or Path(name).name != name or not (folder / name).is_file():
@@ -102,10 +122,10 @@ def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", "*.bin"]))
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except Exception as error:  # hub errors have many classes; each means that the model is not there for us
         raise SegmenterError(
             f"no LTP folder and no model on the hub ({type(error).__name__})",
             value=name,
-            fix="Give a legacy folder, a hub id such as LTP/legacy, or plain 'ltp'.",
+            fix="Give a folder, a hub id such as LTP/small or LTP/legacy, or plain 'ltp'.",
         ) from error

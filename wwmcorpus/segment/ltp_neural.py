@@ -1,0 +1,285 @@
+"""LTP's neural segmenter behind the Segmenter protocol: words only, text of any length, on a CPU or a GPU.
+
+The released ``ltp`` package does not run its neural models on today's transformers. Its networks do: they live in
+``ltp_core``, and are driven here. What follows them is the published way from tags to words, by positions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wwmcorpus.errors import ConfigError
+from wwmcorpus.records import WordSpans
+from wwmcorpus.segment.ltp_checkpoint import check_options, choose_device, device_class, load_checkpoint, place_model
+from wwmcorpus.segment.ltp_windows import cut_into_runs, cut_into_windows, plan_batches, stitch
+from wwmcorpus.segment.spans import spans_from_lengths, word_positions
+
+#: What LTP's add_words takes unless it is told otherwise.
+_WORD_FREQUENCY = 2
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """A text as the model reads it.
+
+    Attributes:
+        text: The text, halves of surrogate pairs replaced.
+        ids: (n,) int64, the pieces without special ones.
+        starts: (n,) int64, where each begins in the text.
+        visible: (n,) bool, False for pieces that stand for no character, or for the characters of the piece before.
+    """
+
+    text: str
+    ids: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    visible: NDArray[np.bool_]
+
+
+class LtpNeuralSegmenter:
+    """Cuts text with one of LTP's neural models.
+
+    A text of up to 510 pieces is read whole, and its words are LTP's own; how a longer one is cut stands in
+    ``ltp_windows``. Halves of surrogate pairs are read as U+FFFD.
+
+    Args:
+        folder: A folder in LTP's neural format.
+        name: What to call it in the signature.
+        num_threads: How many threads torch may use while ``segment`` runs.
+        words: The user's own words, as LTP's ``add_words`` takes them.
+        device: ``"auto"`` takes a GPU where there is one.
+        precision: ``"bf16"`` is automatic mixed precision. ``"int8"``, on a CPU only, quantises as it goes, by the
+            batch: there the words of a text can change with its neighbours in the call.
+        batch_pieces: How many pieces a batch holds, padding included.
+        compiled: Compile the backbone with torch.compile, on a GPU only.
+
+    Attributes:
+        signature: Such as ``"ltp-neural:small@1a2b3c4d:cpu:fp32:threads1"``.
+        counts: What happened since the segmenter was made: ``window_conflicts`` (overlapping windows that agreed on no
+            word), ``memory_halvings`` (batches that were too large for the memory), ``lone_surrogates``.
+
+    Raises:
+        ConfigError: an option does not exist, or not on this device.
+        SegmenterError: the folder holds no such model.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        num_threads: int = 1,
+        *,
+        words: Sequence[str] = (),
+        device: Literal["auto", "cpu"] = "auto",
+        precision: Literal["fp32", "bf16", "int8"] = "fp32",
+        batch_pieces: int = 4096,
+        compiled: bool = False,
+    ) -> None:
+        self._device = choose_device(device)
+        check_options(self._device, precision, num_threads, compiled)
+        self._checkpoint = load_checkpoint(folder)
+        self._model = place_model(self._checkpoint.model, self._device, precision, compiled)
+        self._begins_word = _begins_word(self._checkpoint.tags)
+        self._hook = _hook(words)
+        self._num_threads, self._precision, self._batch_pieces = num_threads, precision, batch_pieces
+        self.counts: Counter[str] = Counter(window_conflicts=0, memory_halvings=0, lone_surrogates=0)
+        dictionary = f"+words:{_words_digest(words)}" if words else ""
+        self.signature = (
+            f"ltp-neural:{name}@{self._checkpoint.digest}{dictionary}:{device_class(self._device)}"
+            f":{precision}{'-compiled' if compiled else ''}:threads{num_threads}"
+        )
+
+    def segment(self, texts: Sequence[str]) -> list[WordSpans]:
+        """Give the words of each text as spans: (num_words, 2) int32 each."""
+        pieces = [self._pieces(text) for text in texts]
+        window_pieces = self._checkpoint.window_pieces
+        runs = [cut_into_runs(text.text, text.starts, window_pieces) for text in pieces]
+        windows = [[cut_into_windows(*run, window_pieces) for run in of_text] for of_text in runs]
+        rows = [
+            (text, first, end)
+            for text, of_text in zip(pieces, windows, strict=True)
+            for of_run in of_text
+            for first, end in of_run
+        ]
+        with _threads(self._num_threads), torch.inference_mode():
+            found = iter(self._read(rows))
+        return [
+            self._spans(text, text_runs, [self._join(of_run, found) for of_run in of_text])
+            for text, text_runs, of_text in zip(pieces, runs, windows, strict=True)
+        ]
+
+    def _pieces(self, text: str) -> _Pieces:
+        clean, num_halves = _HALF_OF_A_PAIR.subn("\ufffd", text)
+        self.counts["lone_surrogates"] += num_halves
+        encoding = self._checkpoint.tokenizer.encode(clean, add_special_tokens=False)
+        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        visible = offsets[:, 0] < offsets[:, 1]
+        visible[1:] &= (offsets[1:] != offsets[:-1]).any(axis=1)
+        starts = np.maximum.accumulate(offsets[:, 0]) if len(offsets) else offsets[:, 0]
+        return _Pieces(clean, np.array(encoding.ids, dtype=np.int64), starts, visible)
+
+    def _read(self, rows: Sequence[tuple[_Pieces, int, int]]) -> list[NDArray[np.bool_]]:
+        """Give for each window, (end - first,) bool, at which of its pieces a word begins."""
+        found: list[NDArray[np.bool_]] = [np.empty(0, bool)] * len(rows)
+        for batch in plan_batches([end - first + 2 for _, first, end in rows], self._batch_pieces):
+            ids = [text.ids[first:end] for text, first, end in (rows[index] for index in batch)]
+            for index, tags in zip(batch, self._tags(ids), strict=True):
+                text, first, end = rows[index]
+                visible = np.flatnonzero(text.visible[first:end])
+                seen = tags[visible]
+                begins = np.zeros(end - first, dtype=bool)
+                begins[visible[:1]] = True
+                begins[visible[1:]] = self._begins_word[seen[:-1], seen[1:]]
+                found[index] = begins
+        return found
+
+    def _tags(self, ids: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+        """Give the class of each piece of each window; a batch for which the memory is too small is halved."""
+        try:
+            tags = self._forward(ids)
+        except (MemoryError, RuntimeError) as error:
+            if len(ids) == 1 or not _is_out_of_memory(error):
+                raise
+        else:
+            return [row[: len(window)] for row, window in zip(tags, ids, strict=True)]
+        # Outside of the except clause, which would keep the tensors of the failed try alive.
+        self.counts["memory_halvings"] += 1
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        half = len(ids) // 2
+        return self._tags(ids[:half]) + self._tags(ids[half:])
+
+    def _forward(self, ids: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Give the best classes of one batch, (len(ids), longest of ids) int64; those of padding mean nothing."""
+        rows = np.full((len(ids), max(map(len, ids)) + 2), self._checkpoint.pad_id, dtype=np.int64)
+        mask = np.zeros_like(rows)
+        rows[:, 0] = self._checkpoint.cls_id
+        for row, mask_row, window in zip(rows, mask, ids, strict=True):
+            row[1 : len(window) + 1] = window
+            row[len(window) + 1] = self._checkpoint.sep_id
+            mask_row[: len(window) + 2] = 1
+        input_ids, attention_mask = (torch.from_numpy(array).to(self._device) for array in (rows, mask))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
+            hidden = self._model.backbone(input_ids=input_ids, attention_mask=attention_mask)
+            result = self._model.task_heads["cws"](*self._model.processor["cws"](hidden, attention_mask))
+        logits = result.logits.float()
+        if result.crf is None:
+            best = logits.argmax(dim=-1)
+        else:
+            best = best_path(torch.log_softmax(logits, dim=-1), result.attention_mask, result.crf)
+        return np.asarray(best.cpu().numpy())
+
+    def _join(self, windows: Sequence[tuple[int, int]], found: Iterator[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        joined, conflicts = stitch(windows, [next(found) for _ in windows])
+        self.counts["window_conflicts"] += conflicts
+        return joined
+
+    def _spans(self, pieces: _Pieces, runs: Sequence[tuple[int, int]], found: Sequence[NDArray[np.bool_]]) -> WordSpans:
+        """Give the spans of the words of a text, from where the pieces of its runs begin words."""
+        positions = word_positions(pieces.text)
+        cuts = [pieces.starts[first:end][begins] for (first, end), begins in zip(runs, found, strict=True)]
+        if self._hook is not None:
+            cuts = [of_run for of_run in cuts if len(of_run)]
+            ends = [*(int(of_run[0]) for of_run in cuts[1:]), len(pieces.text)][: len(cuts)]
+            cuts = [self._with_users_words(pieces, of_run, end) for of_run, end in zip(cuts, ends, strict=True)]
+        ordered = np.searchsorted(positions, np.concatenate([np.empty(0, np.int64), *cuts]))
+        bounds = np.unique(np.concatenate([[0], ordered, [len(positions)]]))
+        return spans_from_lengths(positions, np.diff(bounds))
+
+    def _with_users_words(self, pieces: _Pieces, cuts: NDArray[np.int64], end: int) -> NDArray[np.int64]:
+        """Give where words begin once the user's own are known; never inside a piece.
+
+        Args:
+            pieces: The text.
+            cuts: (num_words,) int64, where the words of a run begin.
+            end: Where the run ends, in code points.
+        """
+        begin = int(cuts[0])
+        bounds = [*cuts.tolist(), end]
+        words = [pieces.text[first:last] for first, last in pairwise(bounds)]
+        lengths = [len(word) for word in self._hook.hook(pieces.text[begin:end], words)]
+        asked = np.array([*accumulate(lengths[:-1], initial=begin)])
+        return np.intersect1d(asked, pieces.starts[pieces.visible])
+
+
+def best_path(emissions: torch.Tensor, mask: torch.Tensor, crf: Any) -> torch.Tensor:
+    """Give the most probable classes under a linear-chain CRF.
+
+    Args:
+        emissions: (batch, length, num_classes) float32.
+        mask: (batch, length) bool, each row True up to its end; the first column is True.
+        crf: Its ``start_transitions``, ``transitions`` (from, to) and ``end_transitions``.
+
+    Returns:
+        (batch, length) int64; behind a row's end its last class is repeated.
+    """
+    score = crf.start_transitions + emissions[:, 0]
+    stay = torch.arange(emissions.shape[2], device=emissions.device)
+    sources = []
+    for emission, inside in zip(emissions.unbind(1)[1:], mask.unbind(1)[1:], strict=True):
+        best, source = (score.unsqueeze(2) + crf.transitions + emission.unsqueeze(1)).max(dim=1)
+        score = torch.where(inside.unsqueeze(1), best, score)
+        sources.append(torch.where(inside.unsqueeze(1), source, stay))
+    path = [(score + crf.end_transitions).argmax(dim=1, keepdim=True)]
+    for source in reversed(sources):
+        path.append(source.gather(1, path[-1]))
+    return torch.cat(path[::-1], dim=1)
+
+
+def _begins_word(tags: Sequence[str]) -> NDArray[np.bool_]:
+    """Say for each pair of neighbouring tags whether a word ends between them, as LTP's own get_entities does.
+
+    Returns:
+        (num_tags, num_tags) bool, entry [before, after].
+    """
+    from ltp_extension.algorithms import get_entities
+
+    return np.array(
+        [[any(first == 1 or last == 0 for _, first, last in get_entities([a, b])) for b in tags] for a in tags]
+    )
+
+
+def _hook(words: Sequence[str]) -> Any:
+    if isinstance(words, str):
+        raise ConfigError("words are a list", value=words, where="words", fix="Give a list with one string per word.")
+    if not words:
+        return None
+    from ltp_extension.algorithms import Hook
+
+    hook = Hook()
+    for word in sorted(set(words)):
+        if not isinstance(word, str) or not word.strip() or _HALF_OF_A_PAIR.search(word):
+            raise ConfigError("not a word", value=word, where="words", fix="Give words as they stand in text.")
+        hook.add_word(word, _WORD_FREQUENCY)
+    return hook
+
+
+def _words_digest(words: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(set(words))).encode()).hexdigest()[:8]
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Say whether it is; on a CPU torch has no class for it."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def _threads(num_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
