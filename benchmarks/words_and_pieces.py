@@ -63,7 +63,7 @@ def measure_text(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> dict[s
         "wwmcorpus ref (both modes)": lambda: [maker.refs(some) for some in hundreds],
     }
     figures: dict[str, Any] = {name: rate(num_bytes, seconds(work)) for name, work in works.items()}
-    for name in ("jieba",):
+    for name in ("jieba", "rjieba"):
         segmenter = load_segmenter(name)
         figures[f"segmenter {name} (spans)"] = rate(num_bytes, seconds(lambda s=segmenter: s.segment(sentences), 1, 0))
     speeds = {name: figure["mb_per_second"] for name, figure in figures.items()}

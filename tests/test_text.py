@@ -223,6 +223,8 @@ class TestReading:
             ('["好"]', "no_text_field"),
             ('{"text": 5}', "text_not_a_string"),
             ('{"text": null}', "text_not_a_string"),
+            ('{"text": ["好", 5]}', "text_not_a_string"),
+            ('{"text": []}', "blank"),
             ('{"text": " \\u3000"}', "blank"),
             ("", "blank"),
             ('{"text": "\\ud83d"}', "lone_surrogate"),
@@ -237,6 +239,11 @@ class TestReading:
         good, bad, last = read(path)
         assert (good.text, last.text) == ("好", "末")
         assert (bad.reason, bad.source, bad.offset_bytes) == (reason, "rows.jsonl", len(first.encode()))
+
+    def test_a_list_of_words_becomes_text_with_spaces(self, tmp_path):
+        path = tmp_path / "rows.jsonl"
+        path.write_text('{"text": ["他", "叫", "汤姆"]}\n{"text": ["a b", "", "好"]}\n', "utf-8")
+        assert [document.text for document in read(path)] == ["他 叫 汤姆", "a b  好"]
 
     def test_the_field_of_the_text_can_be_chosen(self, tmp_path):
         path = tmp_path / "rows.jsonl"

@@ -75,7 +75,7 @@ def build(
         list[str] | None, typer.Argument(help="Text files, folders or glob patterns.", show_default=False)
     ] = None,
     output: OutputOption = None,
-    segmenter: Annotated[str | None, typer.Option(help="ltp, ltp:PLACE, jieba or given.")] = None,
+    segmenter: Annotated[str | None, typer.Option(help="ltp, ltp:PLACE, jieba, rjieba or given.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="embedded, a folder, a vocab.txt, or a hub id.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Pieces per row.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes.")] = None,
@@ -152,7 +152,7 @@ def show(
 @app.command()
 def segment(
     inputs: Annotated[list[Path], typer.Argument(help="Text files, one text per line.")],
-    segmenter: Annotated[str, typer.Option(help="ltp, ltp:PLACE, jieba or given.")] = "ltp",
+    segmenter: Annotated[str, typer.Option(help="ltp, ltp:PLACE, jieba, rjieba or given.")] = "ltp",
     separator: Annotated[str, typer.Option(help="What stands between words.")] = " ",
 ) -> None:
     """Print the words of each line, one line per line."""
@@ -160,6 +160,40 @@ def segment(
 
     for line in jobs.segment_lines([str(path) for path in inputs], segmenter, separator):
         sys.stdout.write(line + "\n")
+
+
+@app.command("compare-segmenters")
+def compare_segmenters(
+    names: Annotated[list[str], typer.Argument(help="Segmenters, as for build.")],
+    on: Annotated[str, typer.Option("--on", help="Text file, one text per line.")],
+    gold: Annotated[str | None, typer.Option("--gold", help="Segmented text to score on.")] = None,
+    seen: Annotated[str | None, typer.Option("--seen", help="Segmented text; gold words not in it are unseen.")] = None,
+) -> None:
+    """Compare segmenters: speed on one thread, word lengths, agreement, scores against gold words."""
+    from wwmcorpus import jobs
+
+    _out.print(jobs.compare_segmenters(names, on, gold, seen).tables(), markup=False)
+
+
+@app.command()
+def ref(
+    inputs: Annotated[list[str], typer.Argument(help="Text files, one row per line.")],
+    output: Annotated[str, typer.Option("--output", help="File to write.")],
+    segmenter: Annotated[str, typer.Option(help="As for build.")] = "ltp",
+    tokenizer: Annotated[str, typer.Option(help="As for build.")] = "embedded",
+    max_length: Annotated[int, typer.Option(help="Pieces per row, [CLS] and [SEP] counted.", min=3)] = 512,
+    mode: Annotated[str, typer.Option(help="exact, or compat: as the published script matches words.")] = "exact",
+    keep_blank: Annotated[bool, typer.Option("--keep-blank", help="Keep a row for a blank line.")] = False,
+) -> None:
+    """Write chinese_ref lines in the format of run_chinese_ref.py."""
+    from wwmcorpus import jobs
+
+    made = jobs.write_refs(inputs, output, segmenter, tokenizer, max_length, mode, keep_blank)  # type: ignore[arg-type]
+    _out.print(f"{output}: {made.num_rows:,} rows, {mode}; exact and compat differ in {made.num_differing:,}")
+    if made.num_unreadable:
+        _out.print(f"unreadable lines, written as []: {made.num_unreadable:,}")
+    for name, count in made.counts.items():
+        _out.print(f"  {name:<22}{count:>14,}")
 
 
 @app.command("build-vocab")

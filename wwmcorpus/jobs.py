@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wwmcorpus.align.build_vocabulary import BuiltVocabulary, VocabularyConfig
+    from wwmcorpus.align.ref_files import RefReport
+    from wwmcorpus.align.refs import Mode
     from wwmcorpus.corpus import BuildConfig, Manifest, Progress
+    from wwmcorpus.segment.compare import Comparison
     from wwmcorpus.segment.training import TrainedSegmenter
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
     from wwmcorpus.training.runs import RunResult, TwoStageResult
@@ -83,6 +86,46 @@ def segment_lines(paths: list[str], segmenter: str = "ltp", separator: str = " "
         for item in read_slice(part, SourceOptions()):
             text = "" if isinstance(item, Rejection) else item.text
             yield separator.join(text[start:end] for start, end in words.segment([text])[0].tolist())
+
+
+def compare_segmenters(names: list[str], on: str, gold: str | None = None, seen: str | None = None) -> Comparison:
+    """Run segmenters over one text; give speed, word lengths, agreement, and scores against gold words.
+
+    Raises:
+        WwmcorpusError: whatever ``wwmcorpus.segment.compare.compare_segmenters`` raises.
+    """
+    from wwmcorpus.segment.compare import compare_segmenters as run
+
+    return run(names, on, gold, seen)
+
+
+def write_refs(
+    inputs: list[str],
+    output: str,
+    segmenter: str = "ltp",
+    tokenizer: str = "embedded",
+    max_length: int = 512,
+    mode: Mode = "exact",
+    keep_blank: bool = False,
+) -> RefReport:
+    """Write the ``chinese_ref`` of each line of some text files, in the format of the published script.
+
+    Raises:
+        SourceError: a file cannot be found.
+        ConfigError: segmenter, tokenizer or mode is unknown.
+    """
+    from pathlib import Path
+
+    from wwmcorpus.align import RefMaker, load_tokenizer
+    from wwmcorpus.align.ref_files import write_refs as run
+    from wwmcorpus.errors import ConfigError, choices
+    from wwmcorpus.segment import load_segmenter
+    from wwmcorpus.text import find_sources
+
+    if mode not in ("exact", "compat"):
+        raise ConfigError("unknown mode", value=mode, where="--mode", fix=choices(["exact", "compat"]))
+    maker = RefMaker(load_segmenter(segmenter), load_tokenizer(tokenizer), max_length)
+    return run(find_sources(inputs), Path(output), maker, mode, keep_blank)
 
 
 def pretrain(config: PretrainConfig, console: Console | None = None) -> RunResult:

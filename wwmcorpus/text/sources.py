@@ -31,7 +31,8 @@ class SourceOptions(Config):
 
     #: "line": each line of a .txt file is a document. "blank_line": blank lines separate documents.
     document_break: Literal["line", "blank_line"] = "line"
-    #: Name of the field that holds the text of a .jsonl row.
+    #: Name of the field that holds the text of a .jsonl row: a string, or its words in a list, which become one string
+    #: with a space between words, as the segmenter "given" reads them.
     text_field: str = "text"
     #: What becomes of a line that is not UTF-8: its document is rejected, or bad bytes become U+FFFD.
     invalid_utf8: Literal["reject", "replace"] = "reject"
@@ -234,7 +235,7 @@ class _Reader:
         if not isinstance(row, dict) or field not in row:
             found = sorted(row)[:8] if isinstance(row, dict) else type(row).__name__
             return self.reject("no_text_field", line.offset, f"no field {field!r}; found {found}")
-        value = row[field]
+        value = _spaced(row[field])
         if not isinstance(value, str):
             return self.reject("text_not_a_string", line.offset, f"field {field!r} holds {type(value).__name__}")
         return self.document(line.offset, value)
@@ -254,6 +255,13 @@ class _Reader:
 
     def reject(self, reason: str, offset: int, detail: str) -> Rejection:
         return Rejection(reason, self.part.name, offset, detail)
+
+
+def _spaced(value: object) -> object:
+    """Put a space between the words of a list; give whatever is no list of strings as it is."""
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return " ".join(value)
+    return value
 
 
 def _is_blank(raw: bytes) -> bool:

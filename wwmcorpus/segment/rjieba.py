@@ -1,0 +1,91 @@
+r"""rjieba (jieba in Rust, extra ``fast``) behind the Segmenter protocol: jieba's words, about ten times as fast.
+
+rjieba 0.2.2 has the dictionary of jieba 0.42.1 and, without the HMM, finds the same words. With it, three things
+differ; the first two are made good here:
+
+- Latin runs. jieba cuts an unknown ``R-CNN``, ``batch_size`` or ``127.0.0.1`` at its signs (``R``, ``-``, ``CNN``);
+  rjieba keeps it whole: 0.5 % of the words of encyclopedia text, 2.4 % of a textbook, 5.9 % of software manuals.
+- Rare characters. rjieba counts CJK extensions, compatibility ideographs and U+9FD6 to U+9FFF among the characters
+  that words are made of; to jieba each is a word of its own.
+- The HMM. Of two paths whose log probabilities differ by 1.5e-7, the two choose differently: jieba ``常 在 捣``,
+  rjieba ``常在 捣``. This stays: 6 of 3.4 million words of seven texts (none of 3.7 million without the HMM).
+
+A user dictionary acts alike, but for two details: where it names no frequency, or a word that jieba has already, the
+two weigh it a little differently; and of a word that it takes out (frequency 0) rjieba's HMM makes nothing but
+characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from wwmcorpus.errors import MissingExtraError
+from wwmcorpus.records import WordSpans
+from wwmcorpus.segment.jieba_options import JiebaOptions, without_forbidden
+from wwmcorpus.segment.spans import spans_of_texts
+
+# What rjieba takes for Han and jieba does not; and halves of surrogate pairs, which rjieba cannot be given.
+_APART = re.compile("([\u3400-\u4dbf\u9fd6-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f\ud800-\udfff])")
+_SIGNS = r"+#&._%\-"
+_MAY_JOIN = re.compile(rf"[{_SIGNS}][{_SIGNS}a-zA-Z0-9]|[a-zA-Z0-9][{_SIGNS}]")
+_SIGN = re.compile(f"[{_SIGNS}]")
+_LATIN_WORD = re.compile(r"([a-zA-Z0-9]+(?:\.\d+)?%?)")
+
+
+class RjiebaSegmenter:
+    """Cuts text with rjieba's exact mode.
+
+    Args:
+        options: HMM and user dictionary.
+
+    Raises:
+        MissingExtraError: rjieba is not installed.
+        SegmenterError: the user dictionary cannot be read.
+    """
+
+    def __init__(self, options: JiebaOptions | None = None) -> None:
+        try:
+            from rjieba import Jieba
+        except ImportError:
+            raise MissingExtraError.of("rjieba", "fast", "segmenter 'rjieba'") from None
+        options = options or JiebaOptions()
+        added = options.read()
+        self._jieba = Jieba()
+        for word, frequency in added.words:
+            self._add(word, frequency)
+        self._hmm, self._forbidden = options.hmm, added.forbidden
+        # rjieba's dictionary is part of its binary: the version names it.
+        self.signature = options.signature(f"rjieba:{version('rjieba')}", [added.digest])
+
+    def segment(self, texts: Sequence[str]) -> list[WordSpans]:
+        """Give the words as spans."""
+        return spans_of_texts(texts, [self._words(text) for text in texts])
+
+    def _add(self, word: str, frequency: int | None) -> None:
+        """Add a word, or take one out: to jieba a frequency of 0 is none, or 1 where a character has no other way."""
+        if frequency == 0 and len(word) == 1:
+            frequency = 1
+        if frequency != 0 or self._jieba.has_word(word):
+            self._jieba.add_word(word, frequency, None)
+
+    def _words(self, text: str) -> list[str]:
+        if _APART.search(text):
+            parts = _APART.split(text)  # every second one is a character that stands alone
+            words = [word for i, part in enumerate(parts) for word in ((part,) if i % 2 else self._cut(part))]
+        else:
+            words = self._cut(text)
+        return without_forbidden(words, self._forbidden) if self._forbidden else words
+
+    def _cut(self, text: str) -> list[str]:
+        words: list[str] = self._jieba.cut(text, self._hmm)
+        if not self._hmm or not _MAY_JOIN.search(text):
+            return words
+        return [part for word in words for part in self._latin_parts(word)]
+
+    def _latin_parts(self, word: str) -> Sequence[str]:
+        """Give what jieba makes of a word: itself, or an unknown Latin run cut at its signs."""
+        if len(word) == 1 or not _SIGN.search(word) or self._jieba.has_word(word):
+            return (word,)
+        return [part for part in _LATIN_WORD.split(word) if part]
