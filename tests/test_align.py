@@ -25,7 +25,7 @@ def touched_words(offsets, spans):
 def aligned(offsets, spans):
     """The alignment of one text."""
     bounds = (np.array([0, len(values)]) for values in (offsets, spans))
-    return align_words(spans_array(offsets).astype(np.int64), spans_array(spans).astype(np.int64), *bounds)
+    return align_words(spans_array(offsets).astype(np.int32), spans_array(spans).astype(np.int32), *bounds)
 
 
 def naive_word_starts(offsets, spans):

@@ -6,6 +6,7 @@ Each is immutable and knows nothing of how it was made. Offsets are code points 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,7 @@ class Rejection:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
+class Pieces(NamedTuple):
     """The WordPiece units of one text, without special pieces.
 
     Attributes:

@@ -75,10 +75,10 @@ class Aligner:
             return []
         flat = self._encode(texts)
         lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        begins = np.cumsum(lengths + 1) - lengths - 1
+        begins = (np.cumsum(lengths + 1) - lengths - 1).astype(np.int32)
         word_bounds = np.append(0, np.cumsum(np.fromiter(map(len, spans), dtype=np.int64, count=len(spans))))
-        words = np.concatenate(spans).astype(np.int64) + np.repeat(begins, np.diff(word_bounds))[:, None]
-        offsets = flat.offsets.astype(np.int64) + np.repeat(begins, np.diff(flat.bounds))[:, None]
+        words = np.concatenate(spans) + np.repeat(begins, np.diff(word_bounds))[:, None]
+        offsets = flat.offsets + np.repeat(begins, np.diff(flat.bounds))[:, None]
         alignment = align_words(offsets, words, flat.bounds, word_bounds)
         self._count(texts, flat, words, alignment)
         return [
@@ -97,7 +97,7 @@ class Aligner:
         self._num_slow_texts += len(texts)
         return _encode_by_tokenizer(self._tokenizer, texts)
 
-    def _count(self, texts: Sequence[str], flat: FlatPieces, words: NDArray[np.int64], alignment: Alignment) -> None:
+    def _count(self, texts: Sequence[str], flat: FlatPieces, words: NDArray[np.int32], alignment: Alignment) -> None:
         groups, held = int(alignment.word_start.sum()), int(alignment.has_piece.sum())
         joined = "\n".join(texts)
         self.counts.update(
@@ -121,7 +121,7 @@ def _encode_by_tokenizer(tokenizer: Tokenizer, texts: Sequence[str]) -> FlatPiec
     return FlatPieces(ids, offsets.reshape(-1, 2), bounds)
 
 
-def _count_mixed(joined: str, words: NDArray[np.int64]) -> int:
+def _count_mixed(joined: str, words: NDArray[np.int32]) -> int:
     """Count the words that hold Chinese characters and others; ``words`` are spans in the joined texts."""
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     # The main block and what lies beyond the Basic Multilingual Plane's end: enough to tell Chinese from the rest.

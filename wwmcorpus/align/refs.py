@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -75,7 +76,8 @@ class RefMaker:
     def __init__(self, segmenter: Segmenter, tokenizer: PreTrainedTokenizerFast, max_length: int = 512) -> None:
         self.aligner = Aligner(tokenizer)
         self._segmenter, self._capacity = segmenter, max_length - 2
-        self._pieces = Vocabulary.of(tokenizer).pieces
+        self._vocabulary = Vocabulary.of(tokenizer)
+        self._begins_han = np.array([bool(piece) and is_han(ord(piece[0])) for piece in self._vocabulary.pieces])
 
     def refs(self, texts: Sequence[str]) -> list[Refs]:
         """Give the refs of each text.
@@ -88,15 +90,41 @@ class RefMaker:
         return [self._row(*triple) for triple in zip(texts, spans, rows, strict=True)]
 
     def _row(self, text: str, spans: WordSpans, row: Pieces) -> Refs:
-        pieces = [self._pieces[i] for i in row.piece_ids[: self._capacity].tolist()]
-        exact = row.word_start[: self._capacity].tolist()
-        compat = _compat_starts(pieces, text, spans)
-        return Refs(_continuing(pieces, exact), _continuing(pieces, compat))
+        ids, starts = row.piece_ids[: self._capacity], row.word_start[: self._capacity]
+        continuing = ~self._vocabulary.continues[ids]
+        exact = np.flatnonzero(continuing & ~starts) + 1
+        words = {text[start:end] for start, end in spans.tolist()}
+        matched = _match_again(
+            [self._vocabulary.pieces[i] for i in ids.tolist()], self._begins_han[ids].tolist(), words
+        )
+        return Refs(exact.tolist(), [i + 1 for i in matched if continuing[i]])
 
 
-def _continuing(pieces: list[str], starts: list[bool]) -> list[int]:
-    pairs = enumerate(zip(pieces, starts, strict=True))
-    return [i + 1 for i, (piece, start) in pairs if not start and not piece.startswith("##")]
+def _match_again(pieces: list[str], begins_han: list[bool], words: set[str]) -> list[int]:
+    """Match a line's Chinese words against its pieces as a set, from left to right, the longest first.
+
+    Returns:
+        The positions of the pieces that continue such a word.
+    """
+    chinese = {word for word in words if _is_chinese_word(word)}
+    longest = max(map(len, chinese), default=0)
+    continuing: list[int] = []
+    at = 0
+    while at < len(pieces):
+        length = 1
+        if begins_han[at]:
+            for reach in range(min(len(pieces) - at, longest), 1, -1):
+                if "".join(pieces[at : at + reach]) in chinese:
+                    length = reach
+                    break
+        continuing.extend(range(at + 1, at + length))
+        at += length
+    return continuing
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_chinese_word(word: str) -> bool:
+    return len(word) > 1 and all(is_han(ord(character)) for character in word)
 
 
 def word_start_of_ref(ids: NDArray[np.int32], ref: Sequence[int], vocabulary: Vocabulary) -> NDArray[np.bool_]:
@@ -123,20 +151,3 @@ def word_start_of_ref(ids: NDArray[np.int32], ref: Sequence[int], vocabulary: Vo
     starts = ~vocabulary.continues[ids]
     starts[continuing] = False
     return np.asarray(starts)
-
-
-def _compat_starts(pieces: list[str], text: str, spans: WordSpans) -> list[bool]:
-    """Match the set of a line's Chinese words against its pieces from left to right, longest word first."""
-    words = {text[start:end] for start, end in spans.tolist()}
-    words = {word for word in words if len(word) > 1 and all(is_han(ord(character)) for character in word)}
-    longest = max(map(len, words), default=0)
-    starts = [True] * len(pieces)
-    at = 0
-    while at < len(pieces):
-        length = 1
-        if is_han(ord(pieces[at][0])):
-            reach = min(len(pieces) - at, longest)
-            length = next((n for n in range(reach, 1, -1) if "".join(pieces[at : at + n]) in words), 1)
-        starts[at + 1 : at + length] = [False] * (length - 1)
-        at += length
-    return starts

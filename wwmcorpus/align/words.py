@@ -29,8 +29,8 @@ class Alignment:
 
 
 def align_words(
-    offsets: NDArray[np.int64],
-    spans: NDArray[np.int64],
+    offsets: NDArray[np.int32],
+    spans: NDArray[np.int32],
     piece_bounds: NDArray[np.int64],
     word_bounds: NDArray[np.int64],
 ) -> Alignment:
@@ -41,8 +41,8 @@ def align_words(
     Words that share a piece become one word (20|24 against the piece 2024), so that a piece is never masked in part.
 
     Args:
-        offsets: (num_pieces, 2) int64, [start, end) on the common line, in order.
-        spans: (num_words, 2) int64, [start, end) on the common line, sorted and disjoint, covering every character
+        offsets: (num_pieces, 2) int32, [start, end) on the common line, in order.
+        spans: (num_words, 2) int32, [start, end) on the common line, sorted and disjoint, covering every character
             that is not whitespace.
         piece_bounds: (num_texts + 1,) int64, the pieces of text i are [piece_bounds[i], piece_bounds[i + 1]).
         word_bounds: (num_texts + 1,) int64, the same for words.
@@ -59,11 +59,10 @@ def align_words(
     """
     if len(offsets) == 0:
         return Alignment(np.empty(0, dtype=bool), np.zeros(len(spans), dtype=bool), 0)
-    text = np.repeat(np.arange(len(piece_bounds) - 1), np.diff(piece_bounds))
     ends = np.maximum(offsets[:, 1] - 1, offsets[:, 0])
     word_at = _words_by_position(max(int(ends.max()), int(spans[-1, 0]) if len(spans) else 0) + 1, spans)
     first, last = word_at[offsets[:, 0]], word_at[ends]
-    _check_texts(first, ends, offsets, spans, word_bounds[text], word_bounds[text + 1])
+    _check_texts(first, ends, spans, piece_bounds, word_bounds)
     last = np.maximum.accumulate(last)
     starts = np.empty(len(offsets), dtype=bool)
     starts[0] = True
@@ -76,7 +75,7 @@ def align_words(
     return Alignment(starts, has_piece, int(np.count_nonzero(words_of_group == 1)))
 
 
-def _words_by_position(length: int, spans: NDArray[np.int64]) -> NDArray[np.int32]:
+def _words_by_position(length: int, spans: NDArray[np.int32]) -> NDArray[np.int32]:
     """Give the word at each position, -1 before the first; whitespace belongs to the word before it."""
     begins = np.zeros(length, dtype=bool)
     begins[spans[:, 0]] = True
@@ -95,21 +94,25 @@ def _words_held(first: NDArray[np.int32], last: NDArray[np.int32], num_words: in
 
 def _check_texts(
     first: NDArray[np.int32],
-    ends: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    spans: NDArray[np.int64],
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
+    ends: NDArray[np.int32],
+    spans: NDArray[np.int32],
+    piece_bounds: NDArray[np.int64],
+    word_bounds: NDArray[np.int64],
 ) -> None:
-    """Check that each piece lies between the first and the last word of its own text, words [low, high)."""
-    outside = (first < low) | (high == low)
-    outside[~outside] = ends[~outside] >= spans[high[~outside] - 1, 1]
+    """Check that the pieces of each text lie between its first and its last word."""
+    texts = np.flatnonzero(np.diff(piece_bounds))
+    begins = piece_bounds[texts]
+    low, high = word_bounds[texts], word_bounds[texts + 1]
+    last_ends = np.append(0, spans[:, 1])[high]
+    outside = (low == high) | (first[begins] < low) | (np.maximum.reduceat(ends, begins) >= last_ends)
     if not outside.any():
         return
-    piece = int(np.flatnonzero(outside)[0])
-    words = spans[low[piece] : high[piece]]
-    begin, end = (int(words[0, 0]), int(words[-1, 1])) if len(words) else (0, 0)
+    text = int(np.flatnonzero(outside)[0])
+    words = spans[low[text] : high[text]]
+    shown = f"[{words[0, 0]}, {words[-1, 1]})" if len(words) else "none"
     raise AlignmentError(
-        f"the piece [{offsets[piece, 0]}, {offsets[piece, 1]}) lies outside its text's words [{begin}, {end})",
+        f"the pieces of a text lie outside its words: {shown}",
+        value=int(texts[text]),
+        where="number of the text in its batch",
         fix="Segmenter and tokenizer must read the same normalised text.",
     )
