@@ -1,0 +1,106 @@
+"""Check the laws on real text: exact words, exact pieces and words masked whole, over every line of the texts given.
+
+    python benchmarks/laws_on_text.py --segmenters ltp rjieba --text TEXT... [--vocab vocab.txt]
+
+Law 1: spans cover every character that is not whitespace, once, in order, and hold none that is. Law 2 is the work of
+wordpiece_parity.py. Law 3: over one epoch of a corpus built from the texts, no word is masked in part, every row with a
+word has one masked, and packing drops nothing but what it counts. Exits with 1 where a law is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import machine, write_result
+
+from wwmcorpus import Corpus, WholeWordMasking, load_segmenter, open_corpus
+from wwmcorpus.corpus import BuildConfig, build
+from wwmcorpus.masking import mask_rows
+from wwmcorpus.records import Rejection, WordSpans
+from wwmcorpus.text import SourceOptions, normalise, plan_slices, read_slice
+
+
+def main() -> None:
+    """Check, print a line for each text and segmenter, write results/laws_on_text.json."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--text", nargs="+", required=True, type=Path)
+    arguments.add_argument("--segmenters", nargs="+", default=["ltp"])
+    arguments.add_argument("--vocab", default="embedded")
+    given = arguments.parse_args()
+    rows = [words_are_exact(name, path) for name in given.segmenters for path in given.text]
+    with tempfile.TemporaryDirectory() as folder:
+        rows.append(
+            words_are_masked_whole([str(path) for path in given.text], folder, given.segmenters[0], given.vocab)
+        )
+    print(write_result("laws_on_text", {"machine": machine(("wwmcorpus", "ltp-extension", "numpy")), "rows": rows}))
+    sys.exit(1 if any(row["violations"] for row in rows) else 0)
+
+
+def words_are_exact(name: str, path: Path) -> dict[str, Any]:
+    """Check law 1 on every line of a text."""
+    segmenter = load_segmenter(name)
+    row = {"law": 1, "segmenter": segmenter.signature, "text": path.name, "lines": 0, "words": 0, "violations": 0}
+    for part in plan_slices([path], slice_bytes=1 << 40):
+        batch: list[str] = []
+        for item in read_slice(part, SourceOptions()):
+            if not isinstance(item, Rejection):
+                batch.append(normalise(item.text)[0])
+            if len(batch) == 500:
+                count(segmenter.segment(batch), batch, row)
+                batch = []
+        count(segmenter.segment(batch), batch, row)
+    print(row)
+    return row
+
+
+def count(spans: list[WordSpans], texts: list[str], row: dict[str, Any]) -> None:
+    """Add some lines to a row of the result."""
+    row["lines"] += len(texts)
+    row["words"] += sum(map(len, spans))
+    row["violations"] += sum(not exact(text, words) for text, words in zip(texts, spans, strict=True))
+
+
+def exact(text: str, words: WordSpans) -> bool:
+    """Say whether law 1 holds: written with strings, not with the arrays of the package."""
+    pieces = [text[start:end] for start, end in words.tolist()]
+    ordered = bool((words[1:, 0] >= words[:-1, 1]).all()) and bool((words[:, 1] > words[:, 0]).all())
+    whole = "".join(pieces) == "".join(text.split())
+    return ordered and whole and not any(character.isspace() for piece in pieces for character in piece)
+
+
+def words_are_masked_whole(inputs: list[str], folder: str, segmenter: str, vocab: str) -> dict[str, Any]:
+    """Build a corpus and check law 3 over all its rows, for both budgets."""
+    manifest = build(BuildConfig(inputs=tuple(inputs), output=folder, segmenter=segmenter, tokenizer=vocab))["train"]
+    counts, corpus = manifest.content.counts, open_corpus(folder)
+    row = {"law": 3, "segmenter": manifest.content.segmenter, "rows": len(corpus), "words": 0, "violations": 0}
+    for budget in ("exact", "bernoulli"):
+        check_masks(corpus, WholeWordMasking(budget=budget), row)
+    kept = counts["row_pieces"] - 2 * counts["rows"] + counts.get("dropped_pieces", 0)
+    row["violations"] += kept != counts["pieces"]
+    row["violations"] += counts["words"] != counts["groups"] + counts["merged_words"] + counts["words_without_pieces"]
+    print(row)
+    return row
+
+
+def check_masks(corpus: Corpus, masking: WholeWordMasking, row: dict[str, Any]) -> None:
+    """Mask every row once; count words masked in part, special pieces masked, and rows with words but no mask."""
+    vocabulary = corpus.vocabulary
+    for begin in range(0, len(corpus), 2000):
+        rows = corpus.rows(range(begin, min(begin + 2000, len(corpus))))
+        masked = mask_rows(rows, vocabulary, masking, seed=0, epoch=0).masked
+        group = np.cumsum(rows.word_start) - 1
+        share = np.bincount(group, weights=masked) / np.bincount(group)
+        frame = np.isin(rows.input_ids, vocabulary.frame_ids)
+        row["words"] += int((share > 0).sum())
+        row["violations"] += int(((share > 0) & (share < 1)).sum()) + int(masked[frame].sum())
+        per_row = np.add.reduceat(masked.astype(np.int64), rows.bounds[:-1])
+        row["violations"] += int(((per_row == 0) & (rows.lengths > 2)).sum())
+
+
+if __name__ == "__main__":
+    main()
