@@ -22,7 +22,7 @@ from wwmcorpus import Corpus, WholeWordMasking, load_segmenter, open_corpus
 from wwmcorpus.corpus import BuildConfig, build
 from wwmcorpus.masking import mask_rows
 from wwmcorpus.records import Rejection, WordSpans
-from wwmcorpus.text import SourceOptions, normalise, plan_slices, read_slice
+from wwmcorpus.text import normalise, read_sources
 
 
 def main() -> None:
@@ -45,15 +45,14 @@ def words_are_exact(name: str, path: Path) -> dict[str, Any]:
     """Check law 1 on every line of a text."""
     segmenter = load_segmenter(name)
     row = {"law": 1, "segmenter": segmenter.signature, "text": path.name, "lines": 0, "words": 0, "violations": 0}
-    for part in plan_slices([path], slice_bytes=1 << 40):
-        batch: list[str] = []
-        for item in read_slice(part, SourceOptions()):
-            if not isinstance(item, Rejection):
-                batch.append(normalise(item.text)[0])
-            if len(batch) == 500:
-                count(segmenter.segment(batch), batch, row)
-                batch = []
-        count(segmenter.segment(batch), batch, row)
+    batch: list[str] = []
+    for item in read_sources([path]):
+        if not isinstance(item, Rejection):
+            batch.append(normalise(item.text)[0])
+        if len(batch) == 500:
+            count(segmenter.segment(batch), batch, row)
+            batch = []
+    count(segmenter.segment(batch), batch, row)
     print(row)
     return row
 

@@ -79,13 +79,12 @@ def segment_lines(paths: list[str], segmenter: str = "ltp", separator: str = " "
     """
     from wwmcorpus.records import Rejection
     from wwmcorpus.segment import load_segmenter
-    from wwmcorpus.text import SourceOptions, find_sources, plan_slices, read_slice
+    from wwmcorpus.text import find_sources, read_sources
 
     words = load_segmenter(segmenter)
-    for part in plan_slices(find_sources(paths), slice_bytes=1 << 40):
-        for item in read_slice(part, SourceOptions()):
-            text = "" if isinstance(item, Rejection) else item.text
-            yield separator.join(text[start:end] for start, end in words.segment([text])[0].tolist())
+    for item in read_sources(find_sources(paths)):
+        text = "" if isinstance(item, Rejection) else item.text
+        yield separator.join(text[start:end] for start, end in words.segment([text])[0].tolist())
 
 
 def compare_segmenters(names: list[str], on: str, gold: str | None = None, seen: str | None = None) -> Comparison:

@@ -14,6 +14,7 @@ from wwmcorpus.align.wordpiece import FastWordPiece, FlatPieces, is_bert_wordpie
 from wwmcorpus.align.words import Alignment, align_words
 from wwmcorpus.errors import AlignmentError
 from wwmcorpus.records import Pieces, WordSpans
+from wwmcorpus.segment.spans import code_points
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -123,7 +124,7 @@ def _encode_by_tokenizer(tokenizer: Tokenizer, texts: Sequence[str]) -> FlatPiec
 
 def _count_mixed(joined: str, words: NDArray[np.int32]) -> int:
     """Count the words that hold Chinese characters and others; ``words`` are spans in the joined texts."""
-    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    codes = code_points(joined)
     # The main block and what lies beyond the Basic Multilingual Plane's end: enough to tell Chinese from the rest.
     chinese = ((codes >= 0x3400) & (codes <= 0x9FFF)) | ((codes >= 0x20000) & (codes <= 0x323AF))
     before = np.append(0, np.cumsum(chinese))

@@ -23,7 +23,7 @@ from pydantic import Field
 from wwmcorpus.config import Config
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.records import Rejection
-from wwmcorpus.text import SourceOptions, find_sources, is_han, normalise, plan_slices, read_slice
+from wwmcorpus.text import SourceOptions, find_sources, is_han, normalise, read_sources
 
 _LATIN_RUN = re.compile(r"[a-z0-9]+")
 _CONTINUES = "##"
@@ -100,10 +100,9 @@ def build_vocabulary(config: VocabularyConfig) -> BuiltVocabulary:
 
 
 def _texts(paths: list[Path], options: SourceOptions) -> Iterator[str]:
-    for part in plan_slices(paths, slice_bytes=1 << 40):
-        for item in read_slice(part, options):
-            if not isinstance(item, Rejection):
-                yield _lowered(normalise(item.text)[0])
+    for item in read_sources(paths, options):
+        if not isinstance(item, Rejection):
+            yield _lowered(normalise(item.text)[0])
 
 
 def _lowered(text: str) -> str:

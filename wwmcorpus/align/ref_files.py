@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wwmcorpus.align.refs import Mode, RefMaker
 from wwmcorpus.records import Rejection
-from wwmcorpus.text import SourceOptions, plan_slices, read_slice
+from wwmcorpus.text import read_sources
 
 _BATCH_ROWS = 256
 
@@ -61,11 +61,10 @@ def write_refs(sources: list[Path], output: Path, maker: RefMaker, mode: Mode, k
 
 def _lines(sources: Iterable[Path], keep_blank: bool) -> Iterator[str | None]:
     """Give each line without the whitespace around it, as the published script does; None where it is unreadable."""
-    for part in plan_slices(sources, slice_bytes=1 << 40):
-        for item in read_slice(part, SourceOptions()):
-            if not isinstance(item, Rejection):
-                yield item.text.strip()
-            elif item.reason != "blank":
-                yield None
-            elif keep_blank:
-                yield ""
+    for item in read_sources(sources):
+        if not isinstance(item, Rejection):
+            yield item.text.strip()
+        elif item.reason != "blank":
+            yield None
+        elif keep_blank:
+            yield ""

@@ -3,7 +3,7 @@
 from wwmcorpus.masking.apply import MaskedRows, mask_rows
 from wwmcorpus.masking.collator import WholeWordMaskCollator
 from wwmcorpus.masking.hashing import key_of, mix
-from wwmcorpus.masking.pad import IGNORED_LABEL, inside, pad, padded_width
+from wwmcorpus.masking.pad import IGNORED_LABEL, inside, pad, padded_batch, padded_width
 from wwmcorpus.masking.scheme import WholeWordMasking
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "mask_rows",
     "mix",
     "pad",
+    "padded_batch",
     "padded_width",
 ]

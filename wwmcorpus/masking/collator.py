@@ -13,7 +13,7 @@ from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.masking.apply import mask_rows
 from wwmcorpus.masking.hashing import mix
-from wwmcorpus.masking.pad import IGNORED_LABEL, inside, pad, padded_width
+from wwmcorpus.masking.pad import inside, pad, padded_batch, padded_width
 from wwmcorpus.masking.scheme import WholeWordMasking
 from wwmcorpus.records import Rows
 
@@ -64,12 +64,7 @@ class WholeWordMaskCollator:
         flat = self._flatten(rows)
         masked = mask_rows(flat, self.vocabulary, self.masking, self.seed, self.epoch)
         cells = inside(flat.lengths, padded_width(int(flat.lengths.max()), self.pad_to_multiple_of))
-        labels = np.where(masked.masked, flat.input_ids, IGNORED_LABEL)
-        batch = {
-            "input_ids": pad(masked.input_ids, cells, self.vocabulary.pad_id, np.int64),
-            "attention_mask": cells.astype(np.int64),
-            "labels": pad(labels, cells, IGNORED_LABEL, np.int64),
-        }
+        batch = padded_batch(flat, masked, self.vocabulary, cells)
         if "token_type_ids" in rows[0]:
             types = np.concatenate([np.asarray(row["token_type_ids"]) for row in rows])
             batch["token_type_ids"] = pad(types, cells, 0, np.int64)

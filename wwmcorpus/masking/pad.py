@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from wwmcorpus.align.vocabulary import Vocabulary
+from wwmcorpus.masking.apply import MaskedRows
+from wwmcorpus.records import Rows
+
 #: What the cross-entropy of torch and Hugging Face passes over.
 IGNORED_LABEL = -100
 
@@ -26,3 +30,15 @@ def pad(
     rectangle = np.full(cells.shape, fill, dtype=dtype)
     rectangle[cells] = values
     return rectangle
+
+
+def padded_batch(
+    rows: Rows, masked: MaskedRows, vocabulary: Vocabulary, cells: NDArray[np.bool_]
+) -> dict[str, NDArray[np.generic]]:
+    """Give what a masked language model reads, int64, in the shape of ``cells``: ids, attention mask and labels."""
+    labels = np.where(masked.masked, rows.input_ids, IGNORED_LABEL)
+    return {
+        "input_ids": pad(masked.input_ids, cells, vocabulary.pad_id, np.int64),
+        "attention_mask": cells.astype(np.int64),
+        "labels": pad(labels, cells, IGNORED_LABEL, np.int64),
+    }

@@ -16,7 +16,7 @@ from wwmcorpus.records import Rejection, WordSpans
 from wwmcorpus.segment import Segmenter, load_segmenter
 from wwmcorpus.segment.scores import WordScores, agreement, score_words
 from wwmcorpus.segment.training import read_segmented
-from wwmcorpus.text import SourceOptions, find_sources, plan_slices, read_slice
+from wwmcorpus.text import find_sources, read_sources
 
 #: Bins of the histogram of word lengths, in characters; the last holds all longer words too.
 LENGTHS = (1, 2, 3, 4, 5)
@@ -142,8 +142,7 @@ def compare_segmenters(
 
 def _read_texts(path: str | Path) -> tuple[list[str], int]:
     """Give the texts of a file and how many of its lines were left out."""
-    parts = plan_slices(find_sources([str(path)]), slice_bytes=1 << 40)
-    items = [item for part in parts for item in read_slice(part, SourceOptions())]
+    items = list(read_sources(find_sources([str(path)])))
     texts = [item.text for item in items if not isinstance(item, Rejection)]
     if not texts:
         raise SourceError("no text to segment", value=str(path), fix="Give a file with one text per line.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from wwmcorpus.corpus import Corpus
 from wwmcorpus.errors import ConfigError, CorpusError
-from wwmcorpus.masking import IGNORED_LABEL, WholeWordMasking, inside, mask_rows, pad, padded_width
+from wwmcorpus.masking import WholeWordMasking, inside, mask_rows, pad, padded_batch, padded_width
 from wwmcorpus.stream.order import shuffled
 
 if TYPE_CHECKING:
@@ -112,14 +112,9 @@ class Stream:
         vocabulary = self.corpus.vocabulary
         masked = mask_rows(rows, vocabulary, self.masking, self.seed, epoch)
         cells = inside(rows.lengths, width)
-        labels = np.where(masked.masked, rows.input_ids, IGNORED_LABEL)
-        arrays = {
-            "input_ids": pad(masked.input_ids, cells, vocabulary.pad_id, np.int64),
-            "attention_mask": cells.astype(np.int64),
-            "labels": pad(labels, cells, IGNORED_LABEL, np.int64),
-            "word_start": pad(rows.word_start, cells, 1, np.bool_),
-            "row_ids": rows.row_ids,
-        }
+        arrays = padded_batch(rows, masked, vocabulary, cells)
+        arrays["word_start"] = pad(rows.word_start, cells, 1, np.bool_)
+        arrays["row_ids"] = rows.row_ids
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def state_dict(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from wwmcorpus.text.han import HAN_BLOCKS, is_han
 from wwmcorpus.text.normalise import normalise
 from wwmcorpus.text.sentences import sentence_spans
-from wwmcorpus.text.sources import Slice, SourceOptions, find_sources, plan_slices, read_slice, shown
+from wwmcorpus.text.sources import Slice, SourceOptions, find_sources, plan_slices, read_slice, read_sources, shown
 
 __all__ = [
     "HAN_BLOCKS",
@@ -14,6 +14,7 @@ __all__ = [
     "normalise",
     "plan_slices",
     "read_slice",
+    "read_sources",
     "sentence_spans",
     "shown",
 ]

@@ -120,6 +120,12 @@ def read_slice(part: Slice, options: SourceOptions) -> Iterator[Document | Rejec
             yield from reader.paragraph_documents(lines)
 
 
+def read_sources(paths: Iterable[Path], options: SourceOptions | None = None) -> Iterator[Document | Rejection]:
+    """Give the documents and rejections of whole files, one file after the other."""
+    for part in plan_slices(paths, slice_bytes=1 << 62):
+        yield from read_slice(part, options or SourceOptions())
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
     """One line without byte order mark and end; ``rejection`` stands where its bytes could not be had."""
