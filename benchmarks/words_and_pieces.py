@@ -1,78 +1,150 @@
-"""Speed of segmenters and alignment beside their peers, in one run on one thread.
+"""Speed of segmenters and alignment beside their peers, in one run: on one thread, and on all of them.
 
-    OMP_NUM_THREADS=1 python benchmarks/words_and_pieces.py --text TEXT... [--vocab vocab.txt]
+    python benchmarks/words_and_pieces.py --text TEXT... [--vocab vocab.txt] [--threads N] [--ltp-python PATH]
 
-What is timed: in-memory lines to results in memory, start-up apart, second and later passes, so caches are warm; bytes
-are UTF-8. ``encode_batch`` is the Hugging Face tokenizer with ids and offsets read, as an aligner must read them. The
-published script's algorithm is our own rewrite of what run_chinese_ref.py does, with the same LTP perceptron in place
-of its neural LTP: words of 100 lines, tokens of 100 lines, the set of words matched again, longest first.
+What is timed: in-memory lines to results in memory, start-up apart, in turns after one pass to warm up; bytes are
+UTF-8. One thread is timed by the CPU's clock, several by the wall's. Ratios are medians over the rounds.
+
+``encode_batch`` is the Hugging Face tokenizer with ids and offsets read, as an aligner must read them. The published
+script's algorithm is our own rewrite of what run_chinese_ref.py does, with the same LTP perceptron in place of its
+neural LTP: words of 100 lines, tokens of 100 lines, the set of words matched again, longest first. The aligner,
+jieba and rjieba have one thread. What the neural figures mean stands in ``neural_words.py``.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from measure import machine, rate, seconds, write_result
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's; torch is told its own number
 
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
+from measure import machine, rate, write_result
+from neural_model import make_model
+from neural_words import measure_neural
+from side_by_side import Work, in_turns, times_as_fast
 from transformers import PreTrainedTokenizerFast
 
 from wwmcorpus import Aligner, load_segmenter, load_tokenizer
 from wwmcorpus.align import RefMaker
 from wwmcorpus.text import is_han, sentence_spans
 
-PACKAGES = ("wwmcorpus", "tokenizers", "transformers", "ltp-extension", "jieba", "numpy")
+PACKAGES = ("wwmcorpus", "tokenizers", "transformers", "torch", "ltp-extension", "jieba", "rjieba", "numpy")
+BARE, SPANS = "LTP perceptron alone", "segmenter ltp (spans)"
+ENCODE, ALIGN = "encode_batch, ids and offsets", "aligner (pieces and words)"
+SCRIPT, REFS = "published script's algorithm", "wwmcorpus ref (both modes)"
+RATIOS = {
+    "aligner / encode_batch": (ALIGN, ENCODE),
+    "segmenter ltp / LTP alone": (SPANS, BARE),
+    "ref / published": (REFS, SCRIPT),
+}
+#: Of the first text: enough for a few seconds a pass.
+_NEURAL_BYTES = 40_000
+_LINE_CHARACTERS = 500
 
 
 def main() -> None:
-    """Measure, print a table, write results/words_and_pieces.json."""
+    """Measure, print tables, write results/words_and_pieces.json."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--text", nargs="+", required=True, type=Path)
     arguments.add_argument("--vocab", default="embedded")
     arguments.add_argument("--max-bytes", type=int, default=3_000_000, help="of each text")
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="of the second column; 1: one column")
+    arguments.add_argument("--neural", type=Path, help="folder of a neural LTP model; made where it is absent")
+    arguments.add_argument("--neural-rounds", type=int, default=3, help="0: leave the neural models out")
+    arguments.add_argument("--train-steps", type=int, default=300, help="of a neural model that is made")
+    arguments.add_argument("--ltp-python", help="interpreter in which ltp 4.2.14 runs its neural models")
     given = arguments.parse_args()
-    tokenizer = load_tokenizer(given.vocab)
-    result: dict[str, Any] = {"machine": machine(PACKAGES), "threads": 1, "texts": {}}
+    os.environ["RAYON_NUM_THREADS"] = str(given.threads)  # before the Rust libraries make their pools
+    threads = sorted({1, given.threads})
+    result: dict[str, Any] = {"machine": machine(PACKAGES), "threads": threads, "texts": {}}
     for path in given.text:
-        lines = path.read_bytes()[: given.max_bytes].decode("utf-8", "ignore").split("\n")
-        figures = measure_text([line for line in lines if line.strip()], tokenizer)
+        lines = read_lines(path, given.max_bytes)
+        figures = {n: measure_text(lines, load_tokenizer(given.vocab), n, given.rounds) for n in threads}
         result["texts"][path.name] = figures
         print_table(path.name, figures)
+    if given.neural_rounds:
+        result["neural"] = measure_model(read_lines(given.text[0], given.max_bytes), threads, given)
     print(write_result("words_and_pieces", result))
 
 
-def measure_text(lines: list[str], tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """Give the figures of one text."""
+def read_lines(path: Path, max_bytes: int) -> list[str]:
+    """Give the lines of a text that are not blank."""
+    lines = path.read_bytes()[:max_bytes].decode("utf-8", "ignore").split("\n")
+    return [line for line in lines if line.strip()]
+
+
+def split(lines: Sequence[str]) -> list[str]:
+    """Give the sentences of some lines, as a build hands them to the segmenter."""
+    return [line[start:end] for line in lines for start, end in sentence_spans(line)]
+
+
+def measure_text(lines: list[str], tokenizer: PreTrainedTokenizerFast, num_threads: int, rounds: int) -> dict[str, Any]:
+    """Give the figures of one text and one number of threads."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if num_threads > 1 else "false"
+    parallel = num_threads > 1
     num_bytes = sum(len(line.encode()) for line in lines)
-    sentences = [line[start:end] for line in lines for start, end in sentence_spans(line)]
-    batches = [sentences[i : i + 1000] for i in range(0, len(sentences), 1000)]
-    ltp = load_segmenter("ltp")
+    sentences = split(lines)
+    batches, hundreds = (
+        [texts[i : i + size] for i in range(0, len(texts), size)] for texts, size in ((sentences, 1000), (lines, 100))
+    )
+    ltp = load_segmenter("ltp", num_threads)
     spans = [ltp.segment(batch) for batch in batches]
-    aligner, maker = Aligner(tokenizer), RefMaker(ltp, tokenizer)
-    bare, hundreds = ltp._model, [lines[i : i + 100] for i in range(0, len(lines), 100)]
-    works = {
-        "LTP perceptron alone": lambda: [bare.batch_predict(batch, parallelism=False) for batch in batches],
-        "segmenter ltp (spans)": lambda: [ltp.segment(batch) for batch in batches],
-        "encode_batch, ids and offsets": lambda: [encode(tokenizer, batch) for batch in batches],
-        "aligner (pieces and words)": lambda: [aligner.align(*pair) for pair in zip(batches, spans, strict=True)],
-        "published script's algorithm": lambda: [published_refs(bare, tokenizer, some) for some in hundreds],
-        "wwmcorpus ref (both modes)": lambda: [maker.refs(some) for some in hundreds],
+    aligner, maker, bare = Aligner(tokenizer), RefMaker(ltp, tokenizer), ltp._model  # type: ignore[attr-defined]
+    works: dict[str, Work] = {
+        BARE: lambda: [bare.batch_predict(batch, parallelism=parallel) for batch in batches],
+        SPANS: lambda: [ltp.segment(batch) for batch in batches],
+        ENCODE: lambda: [encode(tokenizer, batch) for batch in batches],
+        ALIGN: lambda: [aligner.align(*pair) for pair in zip(batches, spans, strict=True)],
+        SCRIPT: lambda: [published_refs(bare, tokenizer, some, parallel) for some in hundreds],
+        REFS: lambda: [maker.refs(some) for some in hundreds],
     }
-    figures: dict[str, Any] = {name: rate(num_bytes, seconds(work)) for name, work in works.items()}
-    for name in ("jieba", "rjieba"):
-        segmenter = load_segmenter(name)
-        figures[f"segmenter {name} (spans)"] = rate(num_bytes, seconds(lambda s=segmenter: s.segment(sentences), 1, 0))
-    speeds = {name: figure["mb_per_second"] for name, figure in figures.items()}
-    figures["ratios"] = {
-        "aligner / encode_batch": ratio(speeds, "aligner (pieces and words)", "encode_batch, ids and offsets"),
-        "segmenter ltp / LTP alone": ratio(speeds, "segmenter ltp (spans)", "LTP perceptron alone"),
-        "ref / published": ratio(speeds, "wwmcorpus ref (both modes)", "published script's algorithm"),
-    }
+    clock = time.perf_counter if parallel else time.process_time
+    times = in_turns(works, rounds, clock)
+    if not parallel:
+        alone = {f"segmenter {name} (spans)": load_segmenter(name) for name in ("jieba", "rjieba")}
+        others: dict[str, Work] = {name: lambda s=one: s.segment(sentences) for name, one in alone.items()}
+        times |= in_turns(others, 1, clock)
+    figures: dict[str, Any] = {name: rate(num_bytes, runs) for name, runs in times.items()}
+    figures["ratios"] = {name: times_as_fast(times, *pair) for name, pair in RATIOS.items()}
     return figures
+
+
+def measure_model(lines: list[str], threads: list[int], given: argparse.Namespace) -> dict[str, Any]:
+    """Give the figures of a neural model on sentences and on lines of the first text."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.neural or Path(scratch) / "small"
+        model = "as given"
+        if not (folder / "config.json").is_file():
+            vocabulary = Path(load_tokenizer(given.vocab).name_or_path)
+            vocabulary = vocabulary if vocabulary.is_file() else vocabulary / "vocab.txt"
+            make_model(folder, vocabulary, split(lines[len(lines) // 2 :]), given.train_steps)
+            model = f"the size of LTP/small, random, then {given.train_steps} steps on the perceptron's words"
+        short = [line for line in lines[: len(lines) // 2] if len(line) <= _LINE_CHARACTERS]
+        kinds = {"sentences": head(split(short)), "lines": head(short)}
+        figures: dict[str, Any] = {"model": model}
+        for name, texts in kinds.items():
+            figures[name] = {
+                n: measure_neural(folder, texts, n, given.neural_rounds, given.ltp_python) for n in threads
+            }
+            print_table(f"neural LTP, {len(texts)} {name}", figures[name])
+    return figures
+
+
+def head(texts: Sequence[str]) -> list[str]:
+    """Give the first texts, up to the bytes that a neural model is measured on."""
+    chosen, size = [], 0
+    for text in texts:
+        size += len(text.encode())
+        if size > _NEURAL_BYTES:
+            break
+        chosen.append(text)
+    return chosen
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, batch: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
@@ -81,11 +153,11 @@ def encode(tokenizer: PreTrainedTokenizerFast, batch: list[str]) -> list[tuple[l
     return [(encoding.ids, encoding.offsets) for encoding in encodings]
 
 
-def published_refs(model: Any, tokenizer: PreTrainedTokenizerFast, lines: list[str]) -> list[list[int]]:
+def published_refs(model: Any, tokenizer: PreTrainedTokenizerFast, lines: list[str], parallel: bool) -> list[list[int]]:
     """Give refs the published way, naively: a set of words for each line, matched again against its tokens."""
     refs = []
     rows = tokenizer(lines, add_special_tokens=True, truncation=True, max_length=512)["input_ids"]
-    for words, ids in zip(model.batch_predict(lines, parallelism=False), rows, strict=True):
+    for words, ids in zip(model.batch_predict(lines, parallelism=parallel), rows, strict=True):
         chinese = {word for word in words if len(word) > 1 and all(is_han(ord(c)) for c in word)}
         tokens = [tokenizer.convert_ids_to_tokens(i) for i in ids]
         longest = max(map(len, chinese), default=0)
@@ -101,19 +173,23 @@ def published_refs(model: Any, tokenizer: PreTrainedTokenizerFast, lines: list[s
     return refs
 
 
-def ratio(speeds: dict[str, float], ours: str, theirs: str) -> float:
-    """Give how many times as fast ours is."""
-    return round(speeds[ours] / speeds[theirs], 2)
-
-
-def print_table(name: str, figures: dict[str, Any]) -> None:
-    """Print the figures of one text."""
-    print(f"\n{name}")
-    for row, figure in figures.items():
-        if row != "ratios":
-            print(f"  {row:<34}{figure['mb_per_second']:>9.2f} MB/s")
-    for row, value in figures["ratios"].items():
-        print(f"  {row:<34}{value:>9.2f} x")
+def print_table(name: str, figures: dict[int, dict[str, Any]]) -> None:
+    """Print the figures of one text: a row for each name, a column for each number of threads."""
+    print(f"\n{name:<44}" + "".join(f"{f'{n} thread' + 's' * (n > 1):>12}" for n in figures))
+    groups: list[tuple[str, list[dict[str, Any]]]] = [
+        (unit, [{row: value[key] for row, value in column.items() if key in value} for column in figures.values()])
+        for unit, key in (("MB/s", "mb_per_second"), ("kB/s", "kb_per_second"))
+    ]
+    groups += [
+        (unit, [column.get(key, {}) for column in figures.values()])
+        for unit, key in (("x", "ratios"), ("", "agreement"))
+    ]
+    for unit, columns in groups:
+        for row in dict.fromkeys(row for column in columns for row in column):
+            print(f"  {row:<42}" + "".join(f"{column.get(row, '-'):>12}" for column in columns) + f" {unit}")
+    for row in ("texts with LTP's own words",):
+        if any(row in column for column in figures.values()):
+            print(f"  {row:<42}" + "".join(f"{column[row]:>12}" for column in figures.values()))
 
 
 if __name__ == "__main__":

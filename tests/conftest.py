@@ -63,6 +63,7 @@ def small_corpus(tmp_path_factory, vocabulary_file) -> Corpus:
             max_length=24,
             source={"document_break": "blank_line"},
             task_bytes=32 * 1024,
+            num_workers=0,
         )
     )
     return open_corpus(output)

@@ -74,7 +74,3 @@ def split_words(draw: st.DrawFn, strings: st.SearchStrategy[str] = any_strings) 
     cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=8)) | {0, len(text)})
     pieces = [text[start:end] for start, end in pairwise(cuts)]
     return text, [piece.strip() if draw(st.booleans()) else piece for piece in pieces]
-
-
-#: Lengths, in pieces, of the words of some sentences of a document.
-word_lengths = st.lists(st.lists(st.integers(1, 12), max_size=12), max_size=6)

@@ -1,14 +1,19 @@
 """Words and pieces by position: a word is what masking will see, whole; what is not one to one is counted."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from naive_alignment import naive_word_starts, touched_words
 from strategies import texts
-from tokenizers import Tokenizer, normalizers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from wwmcorpus.align import Aligner, Vocabulary, load_tokenizer, tokenizer_signature
-from wwmcorpus.align.words import align_words
+from wwmcorpus.align.line import TextLine
+from wwmcorpus.align.wordpiece import FlatPieces
+from wwmcorpus.align.words import WordsOnLine, align_words
 from wwmcorpus.errors import AlignmentError, ConfigError
 from wwmcorpus.segment import load_segmenter
 
@@ -17,67 +22,96 @@ def spans_array(pairs):
     return np.array(list(pairs), dtype=np.int32).reshape(-1, 2)
 
 
-def touched_words(offsets, spans):
-    """For each piece the set of words that hold a character of it."""
-    return [{i for i, (a, b) in enumerate(spans) if a < end and start < b} for start, end in offsets]
-
-
-def aligned(offsets, spans):
+def aligned(text, offsets, spans):
     """The alignment of one text."""
-    bounds = (np.array([0, len(values)]) for values in (offsets, spans))
-    return align_words(spans_array(offsets).astype(np.int32), spans_array(spans).astype(np.int32), *bounds)
-
-
-def naive_word_starts(offsets, spans):
-    """A piece continues a word where any piece before it and any from it on hold characters of one word."""
-    touched = touched_words(offsets, spans)
-    return [
-        not any(touched[i] & touched[j] for i in range(at) for j in range(at, len(touched)))
-        for at in range(len(touched))
-    ]
+    line = TextLine.of([text])
+    pieces = FlatPieces(np.zeros(len(offsets), np.int32), spans_array(offsets), np.array([0, len(offsets)]))
+    return align_words(pieces, WordsOnLine.of([spans_array(spans)], line), line)
 
 
 @st.composite
-def words_and_pieces(draw):
-    """Spans that cover what is not whitespace, and pieces in text order that may share characters or skip some."""
-    is_space = draw(st.lists(st.booleans(), max_size=14))
-    positions = [i for i, space in enumerate(is_space) if not space]
-    cuts = {i for i in positions if i - 1 not in positions or draw(st.booleans())}
+def words_and_pieces(draw, always_sorted):
+    """A text, spans that cover what is not whitespace, and pieces that may share characters, skip some, hold none."""
+    text = draw(st.text("好 ", max_size=14))
+    cuts = {i for i, c in enumerate(text) if c != " " and (text[:i][-1:] in ("", " ") or draw(st.booleans()))}
     spans = []
     for start in sorted(cuts):
-        end = next((i for i in range(start + 1, len(is_space)) if i in cuts or is_space[i]), len(is_space))
+        end = next((i for i in range(start + 1, len(text)) if i in cuts or text[i] == " "), len(text))
         spans.append((start, end))
-    offsets, first = [], 0
-    for _ in range(draw(st.integers(0, 8)) if positions else 0):
-        first = draw(st.integers(first, len(positions) - 1))
-        last = draw(st.integers(first, len(positions) - 1))
-        offsets.append((positions[first], positions[last] + 1))
-    return offsets, spans
+    ends = st.integers(0, len(text))
+    offsets = draw(st.lists(st.tuples(ends, ends).map(sorted).map(tuple), max_size=8))
+    if always_sorted or draw(st.booleans()):
+        starts, stops = (sorted(column) for column in zip(*offsets, strict=True)) if offsets else ([], [])
+        offsets = list(zip(starts, stops, strict=True))
+    return text, offsets, spans
 
 
 class TestWordStarts:
-    @given(case=words_and_pieces())
+    @given(case=words_and_pieces(always_sorted=True))
     def test_it_equals_the_quadratic_rewrite(self, case):
-        offsets, spans = case
-        found = aligned(offsets, spans).word_start
+        text, offsets, spans = case
+        found = aligned(text, offsets, spans).word_start
         assert found.tolist() == naive_word_starts(offsets, spans)
 
-    @given(case=words_and_pieces())
-    def test_words_without_pieces_are_those_that_no_piece_touches(self, case):
-        offsets, spans = case
-        lost = set(range(len(spans))).difference(*touched_words(offsets, spans))
-        assert np.flatnonzero(~aligned(offsets, spans).has_piece).tolist() == sorted(lost)
+    @given(case=words_and_pieces(always_sorted=False))
+    def test_no_word_is_in_two_groups(self, case):
+        text, offsets, spans = case
+        group = np.cumsum(aligned(text, offsets, spans).word_start)
+        for word in range(len(spans)):
+            assert len({group[i] for i, held in enumerate(touched_words(offsets, spans)) if word in held}) <= 1
+
+    @given(case=words_and_pieces(always_sorted=True))
+    def test_words_and_groups_are_counted(self, case):
+        text, offsets, spans = case
+        found = aligned(text, offsets, spans)
+        group = np.cumsum(found.word_start)
+        words_of_group = {number: set() for number in group.tolist()}
+        for number, held in zip(group.tolist(), touched_words(offsets, spans), strict=True):
+            words_of_group[number] |= held
+        sizes = [len(words) for words in words_of_group.values()]
+        assert found.num_words_held == sum(sizes)
+        assert found.num_word_groups == sum(size > 0 for size in sizes)
+        assert found.num_one_to_one == sizes.count(1)
 
     def test_words_that_share_a_piece_are_one(self):
         # 20|24|年 against the pieces 2024 and 年; then against 202, ##4 and 年
         words = [(0, 2), (2, 4), (4, 5)]
-        assert aligned([(0, 4), (4, 5)], words).word_start.tolist() == [True, True]
-        assert aligned([(0, 3), (3, 4), (4, 5)], words).word_start.tolist() == [True, False, True]
+        assert aligned("2024年", [(0, 4), (4, 5)], words).word_start.tolist() == [True, True]
+        assert aligned("2024年", [(0, 3), (3, 4), (4, 5)], words).word_start.tolist() == [True, False, True]
 
-    @pytest.mark.parametrize("spans", [[], [(1, 2)], [(0, 1)]], ids=["none", "late", "early"])
+    def test_whitespace_joins_no_word(self):
+        # "a  好 b": ▁a ▁ ▁ 好 ▁b, then with the whitespace after 好 as a piece of its own
+        words = [(0, 1), (3, 4), (5, 6)]
+        found = aligned("a  好 b", [(0, 1), (1, 2), (2, 3), (3, 4), (4, 6)], words).word_start.tolist()
+        assert found == [True, True, False, True, True]
+        found = aligned("a  好 b", [(0, 1), (1, 4), (4, 5), (5, 6)], words).word_start.tolist()
+        assert found == [True, True, True, True]
+
+    def test_pieces_of_whitespace_do_not_join_across_texts(self):
+        line = TextLine.of([" ", "", "  "])
+        pieces = FlatPieces(np.zeros(3, np.int32), spans_array([(0, 1), (0, 1), (1, 2)]), np.array([0, 1, 1, 3]))
+        found = align_words(pieces, WordsOnLine.of([spans_array([])] * 3, line), line)
+        assert found.word_start.tolist() == [True, True, False]
+
+    @pytest.mark.parametrize(
+        "spans",
+        [
+            [],
+            [(1, 2)],
+            [(0, 1)],
+            [(0, 2), (2, 3)],
+            [(0, 3)],
+            [(1, 2), (0, 1)],
+            [(0, 1), (0, 2)],
+            [(0, 1), (1, 1), (1, 2)],
+            [(-1, 1), (1, 2)],
+            [(0, 2), (3, 4)],
+            [(0, 2), (2, 9)],
+        ],
+    )
     def test_words_of_another_text_are_an_error(self, spans):
         with pytest.raises(AlignmentError, match="same normalised text"):
-            aligned([(0, 1), (1, 2)], spans)
+            aligned("好好 ", [(0, 1), (1, 2)], spans)
 
 
 @pytest.fixture(scope="module", params=["bert", "keeps-accents", "cased"])
@@ -91,11 +125,18 @@ def backend(request, tokenizer):
     return backend
 
 
+@pytest.fixture(scope="module")
+def aligner_of():
+    """Aligners that were used before: what they remember must change nothing."""
+    return functools.cache(Aligner)
+
+
 class TestAligner:
     @given(batch=st.lists(texts, max_size=3), segmenter=st.sampled_from(["given", "jieba"]))
-    def test_groups_are_unions_of_words_and_counts_add_up(self, backend, batch, segmenter):
+    def test_groups_are_unions_of_words_and_counts_add_up(self, backend, aligner_of, batch, segmenter):
         spans = load_segmenter(segmenter).segment(batch)
-        aligner = Aligner(backend)
+        aligner = aligner_of(backend)
+        aligner.counts.clear()
         rows = aligner.align(batch, spans)
         lost = 0
         for text, words, row in zip(batch, spans, rows, strict=True):
@@ -112,6 +153,18 @@ class TestAligner:
         assert counts["groups"] == sum(int(row.word_start.sum()) for row in rows)
         assert counts["words_without_pieces"] == lost
         assert counts["merged_words"] == counts["words"] - lost - counts["groups"] >= 0
+
+    def test_flat_is_the_same_end_to_end(self, tokenizer):
+        batch = ["他来了。", "", " ", "GitHub 10万"]
+        spans = load_segmenter("jieba").segment(batch)
+        flat, rows = Aligner(tokenizer).align_flat(batch, spans), Aligner(tokenizer).align(batch, spans)
+        assert flat.bounds.tolist() == np.cumsum([0, *(len(row.piece_ids) for row in rows)]).tolist()
+        for name in ("piece_ids", "word_start", "offsets"):
+            assert np.array_equal(getattr(flat, name), np.concatenate([getattr(row, name) for row in rows]))
+        dtypes = (flat.piece_ids.dtype, flat.word_start.dtype, flat.offsets.dtype, flat.bounds.dtype)
+        assert dtypes == (np.int32, np.bool_, np.int32, np.int64)
+        nothing = Aligner(tokenizer).align_flat([], [])
+        assert (nothing.offsets.shape, nothing.bounds.tolist()) == ((0, 2), [0])
 
     def test_special_pieces_spelled_in_a_text_are_text(self, tokenizer, vocabulary):
         text = "把[MASK]和[SEP]看成字"
@@ -133,14 +186,18 @@ class TestAligner:
         good = load_segmenter("given").segment(batch)
         with pytest.raises(AlignmentError):
             aligner.align(batch, [good[0], spans_array([(0, 1)])])
+        with pytest.raises(AlignmentError, match="text 1 of its batch"):
+            aligner.align(batch, [good[0], spans_array([(0, 1)])])
+        with pytest.raises(AlignmentError, match=r"surrogate pair in a text: '.ud83d' \(text 1 of"):
+            aligner.align(["好", "a\ud83d"], [spans_array([(0, 1)]), spans_array([(0, 2)])])
         assert not aligner.counts
         with pytest.raises(AlignmentError, match="2 texts but 1 span"):
             aligner.align(batch, good[:1])
 
     @given(text=texts)
-    def test_a_text_does_not_depend_on_its_batch(self, tokenizer, text):
+    def test_a_text_does_not_depend_on_its_batch(self, tokenizer, aligner_of, text):
         batch = [text, "他来了" * 30, text]
-        rows = Aligner(tokenizer).align(batch, load_segmenter("given").segment(batch))
+        rows = aligner_of(tokenizer).align(batch, load_segmenter("given").segment(batch))
         (alone,) = Aligner(tokenizer).align([text], load_segmenter("given").segment([text]))
         for row in (rows[0], rows[2]):
             assert row.piece_ids.tolist() == alone.piece_ids.tolist()
@@ -186,6 +243,13 @@ class TestTokenizers:
         assert tokenizer_signature(load_tokenizer(str(tmp_path))) == tokenizer_signature(tokenizer)
         (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
         assert tokenizer_signature(load_tokenizer(str(tmp_path))) != tokenizer_signature(tokenizer)
+
+    def test_what_only_python_knows_is_an_error(self, tokenizer):
+        backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        backend.pre_tokenizer = pre_tokenizers.PreTokenizer.custom(object())
+        for unsuitable in (backend, object()):
+            with pytest.raises(ConfigError, match="fast tokenizer"):
+                Aligner(unsuitable)
 
     def test_replacements_are_real_pieces(self, vocabulary):
         names = {vocabulary.pieces[i] for i in vocabulary.replacement_ids}

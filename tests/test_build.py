@@ -15,9 +15,10 @@ from conftest import SAMPLE_DATA
 from wwmcorpus.align import Vocabulary
 from wwmcorpus.corpus import BuildConfig, build, open_corpus
 from wwmcorpus.corpus.manifest import STATE_FILE
-from wwmcorpus.corpus.shards import file_sha256
-from wwmcorpus.corpus.tasks import Blueprint, TaskRunner, plan_tasks
+from wwmcorpus.corpus.runner import Blueprint
+from wwmcorpus.corpus.tasks import plan_tasks
 from wwmcorpus.errors import AlignmentError, ConfigError, CorpusError, SegmenterError, SourceError
+from wwmcorpus.files import file_sha256
 from wwmcorpus.segment.given import GivenSegmenter
 from wwmcorpus.text import find_sources, plan_slices
 
@@ -36,6 +37,7 @@ def config(tmp_path, vocabulary_file):
             "max_length": 64,
             "source": {"document_break": "blank_line"},
             "task_bytes": 12_000,
+            "num_workers": 0,
         }
         return BuildConfig(**values | changes)
 
@@ -52,6 +54,7 @@ class TestSameBytes:
         two = build(config(segmenter="ltp", output=str(tmp_path / "two"), num_workers=2))["train"]
         assert len(one.content.shards) > 4
         assert content(one) == content(two)
+        assert one.content_sha256 == two.content_sha256
         assert one.fingerprint == two.fingerprint
         for shard in one.content.shards:
             for folder in ("corpus", "two"):
@@ -60,19 +63,18 @@ class TestSameBytes:
     def test_the_order_of_running_changes_nothing(self, config, tmp_path, tokenizer):
         settings = config()
         tokenizer.save_pretrained(str(tmp_path / "tokenizer"))
-        special = Vocabulary.of(tokenizer).special
+        special = tuple(Vocabulary.of(tokenizer).special.items())
         tasks = plan_tasks(plan_slices(find_sources(settings.inputs), settings.task_bytes), settings.task_bytes)
-        digests = []
+        records = []
         for name, order in (("forward", tasks), ("backward", tasks[::-1])):
             (tmp_path / name).mkdir()
-            blueprint = Blueprint(
+            runner = Blueprint(
                 settings, str(tmp_path / "tokenizer" / "tokenizer.json"), special, str(tmp_path / name)
-            )
-            runner = TaskRunner(blueprint)
-            results = {task.index: runner.run(task) for task in order}
-            digests.append([(results[task.index].shards["train"].sha256, results[task.index].counts) for task in tasks])
-        assert digests[0] == digests[1]
-        assert len({sha256 for sha256, _ in digests[0]}) == len(tasks) > 4
+            ).open()
+            done = {task.index: runner.run(task).model_copy(update={"stage_seconds": {}}) for task in order}
+            records.append([done[task.index] for task in tasks])
+        assert records[0] == records[1]
+        assert len({record.shards["train"][0].sha256 for record in records[0]}) == len(tasks) > 4
 
     def test_rows_do_not_depend_on_how_files_are_cut(self, config, tmp_path):
         rows = []
@@ -90,6 +92,8 @@ class TestSameBytes:
             "segmenter": {"segmenter": "given"},
             "packing": {"pack": "line"},
             "documents": {"source": {"document_break": "line"}},
+            "cleaning": {"clean": {"min_characters": 200}},
+            "start": {"limit": 10},
             "fewer": {"inputs": config().inputs[:3]},
             "order": {"inputs": config().inputs[::-1]},
         }
@@ -209,14 +213,14 @@ class TestOutputFolder:
     def test_a_corpus_inside_its_inputs_does_not_read_itself(self, config, tmp_path):
         shutil.copy(SAMPLE_DATA / "corpus" / "verse.txt", tmp_path)
         build(config(inputs=(str(tmp_path),)))
-        with pytest.raises(CorpusError, match=r"an input lies inside the output folder: .*vocab\.txt"):
+        with pytest.raises(CorpusError, match=r"an input lies inside the output folder"):
             build(config(inputs=(str(tmp_path),), overwrite=True))
         assert len(open_corpus(tmp_path / "corpus"))
 
     def test_a_build_that_fails_leaves_no_work_behind(self, config, tmp_path):
         empty = tmp_path / "empty.txt"
         empty.touch()
-        with pytest.raises(CorpusError, match=r"no document gave a row: 'empty_source: empty.txt at byte 0"):
+        with pytest.raises(CorpusError, match=r"no document gave a row: 'empty_source: empty.txt at 0"):
             build(config(inputs=(str(empty),)))
         assert list((tmp_path / "corpus").iterdir()) == []
         build(config())
@@ -232,36 +236,41 @@ class TestWhatStopsABuild:
             ({"tokenizer": "README.md"}, ConfigError, "not a BERT vocabulary"),
         ],
     )
-    @pytest.mark.parametrize("num_workers", [1, 2])
+    @pytest.mark.parametrize("num_workers", [0, 2])
     def test_it_is_one_clear_error_whoever_meets_it(self, config, changes, error, problem, num_workers, monkeypatch):
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         monkeypatch.chdir(SAMPLE_DATA.parent)
         with pytest.raises(error, match=problem):
             build(config(num_workers=num_workers, **changes))
 
-    def test_a_killed_worker_is_noticed_and_named(self, config, tmp_path):
+    def test_killed_workers_change_nothing(self, config, tmp_path):
         class Killer:
             """Kills the workers when the first of them reports."""
+
+            killed = False
 
             def start(self, total_bytes):
                 assert total_bytes > 0
 
             def advance(self, num_bytes):
-                for process in multiprocess.active_children():
+                for process in multiprocess.active_children() if not self.killed else ():
                     os.kill(process.pid, signal.SIGKILL)
+                self.killed = True
 
-        with pytest.raises(CorpusError, match=r"a worker died with exit code -9 \((start-up|.*\.txt \[\d+, \d+\))\)"):
-            finish_soon(lambda: build(config(segmenter="given", num_workers=2, task_bytes=2_000), Killer()))
+        killer = Killer()
+        changes = {"segmenter": "given", "task_bytes": 2_000}
+        found = finish_soon(lambda: build(config(num_workers=2, **changes), killer))["train"]
+        assert killer.killed
         assert multiprocess.active_children() == []
-        assert list((tmp_path / "corpus").iterdir()) == []
+        assert found.content == build(config(output=str(tmp_path / "calm"), **changes))["train"].content
 
-    def test_native_code_that_ends_its_process_is_one_error(self, config, tmp_path, ltp_folder, capfd):
+    def test_a_model_that_kills_over_every_document_is_blamed(self, config, tmp_path, ltp_folder, capfd):
         # A whole-looking model with half its content: LTP's engine panics and takes its process with it.
         model = (ltp_folder / "cws_model.bin").read_bytes()
         shutil.copytree(ltp_folder, tmp_path / "hollow")
         (tmp_path / "hollow" / "cws_model.bin").write_bytes(model[: len(model) // 2] + model[-16:])
-        with pytest.raises(CorpusError, match=r"a worker died with exit code -6.*Build again with fewer workers"):
-            finish_soon(lambda: build(config(segmenter=f"ltp:{tmp_path / 'hollow'}", num_workers=2)))
+        with pytest.raises(CorpusError, match=r"exit code -6"):
+            finish_soon(lambda: build(config(segmenter=f"ltp:{tmp_path / 'hollow'}", num_workers=1)))
         assert "panicked" in capfd.readouterr().err
 
     def test_a_document_whose_words_do_not_fit_is_rejected_alone(self, config, tmp_path, monkeypatch):
@@ -274,11 +283,11 @@ class TestWhatStopsABuild:
         path = tmp_path / "three.txt"
         lines = ["第一篇 没有 问题。", "这里 绊 了 一下。", "第三篇 也 没有。"]
         path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        monkeypatch.setattr("wwmcorpus.corpus.tasks.load_segmenter", lambda name, threads: Stumbling())
+        monkeypatch.setattr("wwmcorpus.corpus.runner.load_segmenter", lambda *_: Stumbling())
         found = build(config(inputs=(str(path),), segmenter="given", source={}))["train"].content
         assert found.rejected == {"words_misaligned": 1}
         (example,) = found.rejected_examples
-        assert (example.source, example.offset_bytes) == ("three.txt", len(f"{lines[0]}\n".encode()))
+        assert (example.source, example.offset) == ("three.txt", len(f"{lines[0]}\n".encode()))
         path.write_text("".join(f"{line}\n" for line in lines if "绊" not in line), "utf-8")
         smooth = build(config(inputs=(str(path),), segmenter="given", source={}, overwrite=True))["train"].content
         for name in ("words", "groups", "pieces", "rows", "unk_pieces"):

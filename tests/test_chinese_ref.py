@@ -1,15 +1,17 @@
 """``chinese_ref``: exact from positions, and as the published script made it from a set of words."""
 
+import functools
 import re
 
 import numpy as np
 import pytest
 from conftest import SAMPLE_DATA
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import texts
+from transformers import BertTokenizer
 
-from wwmcorpus.align import Aligner, Vocabulary, chinese_ref
+from wwmcorpus.align import RefMaker, Vocabulary, chinese_ref
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.segment import load_segmenter
 
@@ -34,22 +36,22 @@ class Words:
         return [np.stack([ends - [len(word) for word in self.words], ends], axis=1).astype(np.int32)]
 
 
-def published_ref(words, pieces):
+def published_ref(line, words, tokenizer, max_length):
     """What run_chinese_ref.py lists for one line, from its description: a set of words, longest match first.
 
-    The pieces include [CLS] and [SEP]. Wherever pieces from here on spell a Chinese word of the line, all but the first
-    continue it; the positions of single Han characters that continue are listed.
+    Wherever the tokens spell a Chinese word of the line, all but the first get ## in front. Then the positions of ##
+    with one Chinese character are listed, whether the mark is new or the vocabulary's.
     """
-    vocabulary = {word for word in words if len(word) > 1 and _HAN.fullmatch(word)}
-    continues, at = set(), 0
-    longest = max(map(len, vocabulary), default=0)
-    while at < len(pieces):
-        reach = min(longest, len(pieces) - at)
-        spelled = [n for n in range(2, reach + 1) if "".join(pieces[at : at + n]) in vocabulary]
-        step = max(spelled, default=1)
-        continues |= set(range(at + 1, at + step))
+    ids = tokenizer(line, add_special_tokens=True, truncation=True, max_length=max_length)["input_ids"]
+    tokens = tokenizer.convert_ids_to_tokens(ids)
+    chinese = {word for word in words if len(word) > 1 and _HAN.fullmatch(word)}
+    longest, at = max(map(len, chinese), default=0), 0
+    while at < len(tokens):
+        reach = min(longest, len(tokens) - at)
+        step = max((n for n in range(2, reach + 1) if "".join(tokens[at : at + n]) in chinese), default=1)
+        tokens[at + 1 : at + step] = ["##" + token for token in tokens[at + 1 : at + step]]
         at += step
-    return sorted(i for i in continues if len(pieces[i]) == 1)
+    return [i for i, token in enumerate(tokens) if token[:2] == "##" and len(token) == 3 and _HAN.fullmatch(token[2])]
 
 
 def naive_exact_ref(pieces, offsets, words):
@@ -82,29 +84,60 @@ def test_compat_equals_the_published_algorithm_on_real_text(name, tokenizer, ltp
         lines, segmenter.segment(lines), encodings, found, exact, strict=True
     ):
         pieces = encoding.tokens[:126]
-        assert ref == published_ref([line[start:end] for start, end in words.tolist()], ["[CLS]", *pieces, "[SEP]"])
+        assert ref == published_ref(line, [line[start:end] for start, end in words.tolist()], tokenizer, 128)
         assert exact_ref == naive_exact_ref(pieces, encoding.offsets[:126], words.tolist())
         differing += ref != exact_ref
     assert len(lines) > 400
     assert 0 < differing < len(lines) // 2, "mixed words such as 10万, and wrong matches"
 
 
+@functools.cache
+def maker(segmenter, tokenizer, max_length=512):
+    return RefMaker(load_segmenter(segmenter), tokenizer, max_length)
+
+
 @given(text=texts, name=st.sampled_from(["given", "jieba"]))
 def test_exact_follows_from_positions(tokenizer, text, name):
-    segmenter = load_segmenter(name)
-    words = segmenter.segment([text])
-    (row,) = Aligner(tokenizer).align([text], words)
-    pieces = [Vocabulary.of(tokenizer).pieces[i] for i in row.piece_ids]
-    (found,) = chinese_ref([text], segmenter, tokenizer)
-    assert found == naive_exact_ref(pieces, row.offsets.tolist(), words[0].tolist())
+    words = load_segmenter(name).segment([text])
+    (row,) = maker(name, tokenizer).aligner.align([text], words)
+    pieces = tokenizer.convert_ids_to_tokens(row.piece_ids.tolist())
+    (found,) = maker(name, tokenizer).refs([text])
+    assert found.exact == naive_exact_ref(pieces, row.offsets.tolist(), words[0].tolist())
+
+
+@pytest.fixture(scope="module", params=["Chinese characters set apart", "Chinese characters in runs"])
+def any_tokenizer(request, tokenizer, vocabulary_file, tmp_path_factory):
+    """The usual tokenizer, and one whose vocabulary has ##研 and 研究 and reads both."""
+    if request.param == "Chinese characters set apart":
+        return tokenizer
+    path = tmp_path_factory.mktemp("runs") / "vocab.txt"
+    continuing = ["##研", "##究", "##生", "##命", "##起", "##源", "##的", "研究"]
+    path.write_text(vocabulary_file.read_text("utf-8") + "\n".join([*continuing, ""]), "utf-8")
+    return BertTokenizer(vocab=str(path), tokenize_chinese_chars=False)
+
+
+@given(text=st.one_of(texts, st.text("研究生命起源的 [MASK]", max_size=20)), name=st.sampled_from(["given", "jieba"]))
+@example("研究[MASK]研究生的[UNK]研究", "jieba")
+@example("研究生研究", "given")
+def test_compat_equals_the_published_algorithm_on_any_text(any_tokenizer, text, name):
+    words = [text[start:end] for start, end in load_segmenter(name).segment([text])[0].tolist()]
+    for max_length in (512, 9):
+        (found,) = maker(name, any_tokenizer, max_length).refs([text])
+        assert found.compat == published_ref(text, words, any_tokenizer, max_length)
+
+
+def test_a_special_piece_spelled_out_shifts_compat_only(tokenizer):
+    words = ["研究", "[MASK]", "生命"]
+    assert chinese_ref(["".join(words)], Words(*words), tokenizer, mode="compat") == [[2, 5]]
+    # [CLS] 研 究 [ m a s k ] 生 命: the letters are one word, and the continuing ones of them have ##
+    assert chinese_ref(["".join(words)], Words(*words), tokenizer) == [[2, 4, 8, 10]]
 
 
 @given(text=texts)
 def test_truncation_only_cuts_off_the_end(tokenizer, text):
-    segmenter = load_segmenter("given")
-    (whole,) = chinese_ref([text], segmenter, tokenizer)
-    (short,) = chinese_ref([text], segmenter, tokenizer, max_length=8)
-    assert short == [position for position in whole if position <= 6]
+    (whole,) = maker("given", tokenizer).refs([text])
+    (short,) = maker("given", tokenizer, 8).refs([text])
+    assert short.exact == [position for position in whole.exact if position <= 6]
 
 
 def test_the_published_script_gets_the_first_boundary_wrong(tokenizer):
@@ -122,6 +155,11 @@ def test_mixed_words_and_pieces_with_hashes(tokenizer):
     assert pieces == ["[CLS]", "花", "1", "##0", "万", "买", "w", "##w", "##m", "和", "a", "班", "[SEP]"]
     assert chinese_ref(texts, Words(*words), tokenizer) == [[4, 11]]
     assert chinese_ref(texts, Words(*words), tokenizer, mode="compat") == [[]]
+
+
+def test_too_short_rows_are_an_error(tokenizer):
+    with pytest.raises(ConfigError, match="max_length"):
+        chinese_ref(["好"], load_segmenter("given"), tokenizer, max_length=2)
 
 
 def test_an_unknown_mode_is_an_error(tokenizer):

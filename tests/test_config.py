@@ -146,10 +146,8 @@ class TestErrors:
 
 def test_what_decides_the_rows_is_kept_apart():
     config = BuildConfig(inputs=("a",), output="b", num_workers=4)
-    assert set(config.values()) - set(config.decisive) == {
-        "inputs",
-        "output",
-        "num_workers",
-        "segmenter_threads",
-        "overwrite",
-    }
+    apart = set(config.values()) - set(config.decisive)
+    speed = {"engine", "ray_address", "num_workers", "segmenter_threads", "worker_memory_bytes", "stuck_seconds"}
+    handling = {"append", "overwrite", "max_rejects", "output"}
+    recorded_by_hash = {"inputs", "segmenter", "segmenter_options", "tokenizer", "dedup"}
+    assert apart == speed | handling | recorded_by_hash

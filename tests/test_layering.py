@@ -14,13 +14,16 @@ PACKAGE = Path(wwmcorpus.__file__).parent
 #: From left to right. What is to be imported stands before what imports it.
 ROAD = (
     "errors",
+    "files",
     "records",
+    "hashing",
     "resources",
     "config",
     "text",
     "segment",
     "align",
     "corpus",
+    "report",
     "masking",
     "stream",
     "training",

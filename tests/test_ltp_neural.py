@@ -9,79 +9,20 @@ import torch
 from conftest import SAMPLE_DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import any_strings, texts
-from test_segment_spans import assert_exact_words
-from transformers import AutoTokenizer
+from ltp_models import ltp_config, published_ltp, published_words, write_model
+from strategies import texts
+from test_segment_spans import UGLY, assert_exact_words
 
 from wwmcorpus.errors import ConfigError, SegmenterError
 from wwmcorpus.segment import Segmenter, load_segmenter
 from wwmcorpus.segment.ltp_neural import LtpNeuralSegmenter
 from wwmcorpus.segment.ltp_windows import cut_into_runs, cut_into_windows, plan_batches, stitch
+from wwmcorpus.segment.ltp_words import LtpWords
 from wwmcorpus.text import sentence_spans
 
 #: Tags and whether a CRF decodes them.
 KINDS = {"two tags": (["I-W", "B-W"], False), "four tags": (["B", "M", "E", "S"], False), "crf": (["I-W", "B-W"], True)}
 USERS_WORDS = ["组成", "的研", "helloworld", "生命的", "hell", "万哆啦", "국말他"]
-UGLY = [
-    "",
-    " \u3000\n",
-    "\u3000 他叫 汤姆\u3000",
-    "\x00\x07",
-    "\ufeff他\x00们\x00 \x00的",
-    "一\u2028二\u2029三\x85四",
-    "👨\u200d👩\u200d👧\u200d👦很好👍🏽",
-    "𠀀𠀁研究𪛖",
-    "e\u0301e\u0301 中\u0301国\u0338",
-    "hello world this is latin " * 3,
-    "İstanbul ﬁrst straße ㎏",
-    "x" * 150 + "好",
-    "[MASK]和 [SEP]、[PAD]",
-    "한단한단和단",
-    "한국말他 한국말",
-]
-
-
-def ltp_config(vocab_size, tags, use_crf=False, **backbone):
-    """The config.json of a model with two small layers, in the shape of LTP's releases."""
-    sizes = {"embedding_size": 16, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    electra = {"model_type": "electra", "vocab_size": vocab_size, "intermediate_size": 64, **sizes, **backbone}
-    head = {"input_size": 32, "num_labels": len(tags), "use_crf": use_crf, "dropout": 0.1}
-    return {
-        "nerual": True,
-        "vocabs": {"cws": tags},
-        "model": {
-            "_ltp_target_": "ltp_core.models.ltp_model.LTPModule",
-            "backbone": {"_ltp_target_": "ltp_core.models.utils.load_transformers", "config": electra},
-            "processor": {"cws": {"_ltp_target_": "ltp_core.models.processor.TokenOnly"}},
-            "heads": {"cws": {"_ltp_target_": "ltp_core.models.components.token.MLPTokenClassifier", **head}},
-        },
-    }
-
-
-@torch.inference_mode()
-def balance_classes(model, config):
-    """Shift the head's biases until no class of word position is the rule: random weights may know one alone."""
-    ids = torch.randint(5, config["model"]["backbone"]["config"]["vocab_size"], (20, 50))
-    hidden = model.backbone(input_ids=ids).last_hidden_state
-    classifier = model.task_heads["cws"].classifier[0]
-    classifier.bias -= classifier(hidden).mean(dim=(0, 1))
-
-
-def write_model(folder, vocabulary, config):
-    """Write a model with random weights, large enough that its words differ in length."""
-    from ltp_core.models.utils import instantiate
-
-    folder.mkdir()
-    torch.manual_seed(7)
-    model = instantiate(config["model"])
-    for name, parameter in model.named_parameters():
-        if name.endswith("weight") and "LayerNorm" not in name:
-            torch.nn.init.normal_(parameter, std=0.5)
-    balance_classes(model.eval(), config)
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    (folder / "vocab.txt").write_bytes(vocabulary.read_bytes())
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -119,29 +60,8 @@ def pair(request, folders):
     return LtpNeuralSegmenter(folder, "small", device="cpu"), published_ltp(folder)
 
 
-class _Transformers4Tokenizer:
-    """The one method of tokenizers that LTP asks for and that transformers 5 no longer has."""
-
-    def __init__(self, tokenizer):
-        self.tokenizer = tokenizer
-
-    def batch_encode_plus(self, inputs, **options):
-        return self.tokenizer(inputs, **options)
-
-
-def published_ltp(folder):
-    from ltp.nerual import LTP
-
-    config = json.loads((folder / "config.json").read_text())
-    ltp = LTP(config=config)
-    ltp.load_state_dict(torch.load(folder / "pytorch_model.bin", weights_only=True))
-    ltp.tokenizer = _Transformers4Tokenizer(AutoTokenizer.from_pretrained(folder, config=ltp.model.backbone.config))
-    return ltp.eval()
-
-
-def published_words(ltp, text):
-    """What LTP's pipeline gives for a text, split at whitespace."""
-    return [part for word in ltp.pipeline([text], tasks=["cws"]).cws[0] for part in word.split()]
+def users(words):
+    return LtpWords((word, None) for word in words)
 
 
 def words_of(segmenter, text):
@@ -193,7 +113,7 @@ class TestParity:
     @pytest.mark.parametrize("kind", KINDS)
     def test_with_the_users_words(self, folders, kind):
         words = ["组成", "的研", "helloworld", "的人", "一个", "哆啦"]
-        segmenter = LtpNeuralSegmenter(folders[kind], "small", words=words, device="cpu")
+        segmenter = LtpNeuralSegmenter(folders[kind], "small", words=users(words), device="cpu")
         ltp = published_ltp(folders[kind])
         without = published_ltp(folders[kind])
         ltp.add_words(words)
@@ -204,23 +124,7 @@ class TestParity:
 
 
 class TestExactWords:
-    @given(batch=st.lists(any_strings, max_size=4))
-    def test_law_1(self, segmenter, batch):
-        for text, spans in zip(batch, segmenter.segment(batch), strict=True):
-            assert_exact_words(text, spans)
-
-    @given(text=any_strings)
-    def test_law_1_with_the_users_words(self, with_words, text):
-        assert_exact_words(text, with_words.segment([text])[0])
-
-    @pytest.fixture(scope="class")
-    def with_words(self, folders):
-        return LtpNeuralSegmenter(folders["two tags"], "small", words=USERS_WORDS, device="cpu")
-
-    @pytest.mark.parametrize("text", UGLY, ids=ascii)
-    def test_ugly_text(self, segmenter, with_words, text):
-        for one in (segmenter, with_words):
-            assert_exact_words(text, one.segment([text])[0])
+    """Law 1 on any string and on ugly ones: test_segment_spans, with all other segmenters."""
 
     def test_ten_thousand_characters_without_punctuation(self, segmenter):
         text = "".join(character for character in sample_text() if "\u4e00" <= character <= "\u9fff")
@@ -231,9 +135,9 @@ class TestExactWords:
         assert np.diff(spans).max() < 200
 
     def test_no_word_begins_inside_a_piece(self, folders):
-        segmenter = LtpNeuralSegmenter(folders["two tags"], "small", words=["국말他"], device="cpu")
+        segmenter = LtpNeuralSegmenter(folders["two tags"], "small", words=users(["국말他"]), device="cpu")
         segmenter._begins_word[:] = True
-        assert segmenter._hook.hook("한국말他", ["한국말", "他"]) == ["한", "국말他"]
+        assert segmenter._words.cut(["한국말", "他"]) == ["한", "국말他"]
         assert words_of(segmenter, "한국말他的") == ["한국말他", "的"]
 
     def test_characters_without_a_piece_belong_to_the_word_before(self, segmenter):
@@ -406,15 +310,15 @@ class TestOptions:
             LtpNeuralSegmenter(folders["crf"], "small", device="cpu").signature,
             LtpNeuralSegmenter(folder, "small", 2, device="cpu").signature,
             LtpNeuralSegmenter(folder, "small", device="cpu", precision="bf16").signature,
-            LtpNeuralSegmenter(folder, "small", device="cpu", words=["组成"]).signature,
-            LtpNeuralSegmenter(folder, "small", device="cpu", words=["组", "成"]).signature,
+            LtpNeuralSegmenter(folder, "small", device="cpu", words=users(["组成"])).signature,
+            LtpNeuralSegmenter(folder, "small", device="cpu", words=users(["组", "成"])).signature,
         ]
         assert len({plain, *others}) == 6
         assert "+words:" in others[-1]
 
     def test_the_order_of_the_users_words_is_of_no_matter(self, folders):
         one, other = (
-            LtpNeuralSegmenter(folders["two tags"], "small", words=words, device="cpu")
+            LtpNeuralSegmenter(folders["two tags"], "small", words=users(words), device="cpu")
             for words in (USERS_WORDS, [*USERS_WORDS[::-1], USERS_WORDS[0]])
         )
         assert one.signature == other.signature
@@ -440,9 +344,6 @@ class TestOptions:
             ({"precision": "fp8"}, "no such precision on cpu"),
             ({"compiled": True}, "on a GPU only"),
             ({"num_threads": 0}, "too few threads"),
-            ({"words": ["好", " "]}, "not a word"),
-            ({"words": ["\ud800"]}, "not a word"),
-            ({"words": "研究"}, "words are a list"),
         ],
     )
     def test_options_that_do_not_exist(self, folders, options, problem):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from wwmcorpus.align import Vocabulary
 from wwmcorpus.errors import ConfigError, CorpusError
-from wwmcorpus.masking import WholeWordMasking, inside, key_of, mask_rows, mix, pad, padded_width
+from wwmcorpus.hashing import key_of, mix
+from wwmcorpus.masking import WholeWordMasking, inside, mask_rows, pad, padded_width
 from wwmcorpus.records import Rows
 
 PIECES = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "", *(chr(0x4E00 + i) for i in range(200)))

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import texts
 
-from wwmcorpus.errors import MissingExtraError, SegmenterError
+from wwmcorpus.errors import MissingExtraError
 from wwmcorpus.segment import load_segmenter
-from wwmcorpus.segment.jieba_options import JiebaOptions, read_user_dictionary
+from wwmcorpus.segment.jieba_options import JiebaOptions
 
 LATIN_AND_RARE = ["R", "CNN", "10", "C++", "AT&T", "c#", "T恤", "中国", *"a1+#&._%-，㐀鿿𠀀 "]
 BOTH = pytest.mark.parametrize("kind", ["jieba", "rjieba"])
@@ -40,19 +40,6 @@ class TestOptions:
     )
     def test_names_are_read(self, text, expected):
         assert JiebaOptions.parse(text) == expected
-
-    def test_a_dictionary_is_read_as_jieba_reads_it(self, dictionary):
-        found = read_user_dictionary(dictionary)
-        assert found.words == (("汤姆去拿", None), ("起源于", 100000), ("R-CNN", 10), ("北京大学", 0))
-        assert found.forbidden == {"北京大学"}
-
-    @BOTH
-    def test_a_dictionary_that_cannot_be_read(self, kind, tmp_path):
-        with pytest.raises(SegmenterError, match="No such file"):
-            load_segmenter(f"{kind}:{tmp_path / 'absent.txt'}")
-        (tmp_path / "gbk.txt").write_bytes("云计算".encode("gbk"))
-        with pytest.raises(SegmenterError, match="not UTF-8"):
-            load_segmenter(f"{kind}:{tmp_path / 'gbk.txt'}")
 
 
 @BOTH

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 import unicodedata
 from itertools import pairwise
 
@@ -62,7 +63,8 @@ def scratch(tmp_path_factory):
 def read(path, cuts=(), **options):
     size = path.stat().st_size
     bounds = [0, *sorted(cut for cut in set(cuts) if 0 < cut < size), size]
-    parts = [Slice(0, str(path), start, end) for start, end in pairwise(bounds)]
+    (source,) = find_sources([str(path)])
+    parts = [Slice(0, source, start, end) for start, end in pairwise(bounds)]
     return [item for part in parts for item in read_slice(part, SourceOptions(**options))]
 
 
@@ -97,8 +99,7 @@ def naive_document(offset, raw):
 
 def seen(items):
     return [
-        (item.offset_bytes, "text", item.text) if isinstance(item, Document) else (item.offset_bytes, item.reason)
-        for item in items
+        (item.offset, "text", item.text) if isinstance(item, Document) else (item.offset, item.reason) for item in items
     ]
 
 
@@ -122,13 +123,48 @@ class TestReading:
     @given(
         data=files,
         cuts=st.lists(st.integers(1, 300), max_size=6),
-        document_break=st.sampled_from(["line", "blank_line"]),
+        document_break=st.sampled_from(["line", "blank_line", "sentence_line"]),
+        invalid_utf8=st.sampled_from(["reject", "skip_line", "replace"]),
     )
-    def test_any_cut_gives_the_same_documents(self, scratch, data, cuts, document_break):
+    def test_any_cut_gives_the_same_documents(self, scratch, data, cuts, document_break, invalid_utf8):
         path = scratch / "cut.txt"
         path.write_bytes(data)
-        whole = read(path, document_break=document_break)
-        assert read(path, cuts, document_break=document_break) == whole
+        options = {"document_break": document_break, "invalid_utf8": invalid_utf8}
+        whole = read(path, **options)
+        assert read(path, cuts, **options) == whole
+        assert len({item.offset for item in whole if isinstance(item, Document)}) == sum(
+            isinstance(item, Document) for item in whole
+        ), "a document is known by where it begins"
+
+    @given(data=files, slice_bytes=st.integers(1, 400))
+    def test_planned_slices_give_what_a_naive_reader_gives(self, scratch, data, slice_bytes):
+        path = scratch / "planned.txt"
+        path.write_bytes(data)
+        parts = plan_slices(find_sources([str(path)]), slice_bytes)
+        for document_break, units in (("line", naive_lines), ("sentence_line", naive_blocks)):
+            options = SourceOptions(document_break=document_break)
+            found = seen(item for part in parts for item in read_slice(part, options))
+            assert found == [naive_document(*unit) for unit in units(data)]
+
+    @given(data=files)
+    def test_skipped_lines_cost_no_document(self, scratch, data):
+        path = scratch / "skipped.txt"
+        path.write_bytes(data)
+        wanted = []
+        for offset, raw in naive_blocks(data):
+            good = []
+            place = offset
+            for line in (BOM + raw if data.startswith(BOM) and offset == 0 else raw).split(b"\n"):
+                end = data.find(b"\n", place)
+                text = line.removeprefix(BOM) if place == 0 else line
+                if text.decode("utf-8", "ignore").encode() == text:
+                    good.append(text)
+                else:
+                    wanted.append((place, "invalid_utf8_line"))
+                place = end + 1
+            if good:
+                wanted.append((offset, "text", b"\n".join(good).decode()))
+        assert seen(read(path, document_break="blank_line", invalid_utf8="skip_line")) == wanted
 
     @given(
         rows=st.lists(
@@ -172,16 +208,33 @@ class TestReading:
         path.write_bytes(b"12345678\r\n\n1234\n567\n\n1234\n5678\n")
         found = seen(read(path, max_document_bytes=8, document_break="blank_line"))
         assert found == [(0, "text", "12345678"), (11, "text", "1234\n567"), (21, "document_too_long")]
+        path.write_bytes(b"123456789\n\n1\n123456789\n2\n\n12345678\r\n")
+        found = seen(read(path, max_document_bytes=8, document_break="blank_line"))
+        assert found == [(0, "document_too_long"), (11, "document_too_long"), (26, "text", "12345678")]
+
+    @pytest.mark.parametrize("document_break", ["line", "blank_line", "wikiextractor"])
+    def test_a_line_without_end_takes_no_memory(self, tmp_path, document_break):
+        path = tmp_path / "endless.txt"
+        with path.open("wb") as file:
+            file.write("好\n\n".encode())
+            file.truncate(100 << 20)
+        tracemalloc.start()
+        (*_, last) = read(path, cuts=[30 << 20], document_break=document_break, max_document_bytes=1 << 20)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        reason = "outside_of_article" if document_break == "wikiextractor" else "document_too_long"
+        assert (last.reason, last.offset) == (reason, 5)
+        assert peak < 16 << 20
 
     def test_bad_bytes_are_located_to_the_byte(self, tmp_path):
         path = tmp_path / "bad.txt"
         data = BOM + "好\r\n很".encode() + b"\xff\r\n\r\n" + "下一篇".encode()
         path.write_bytes(data)
         first = read(path, document_break="blank_line")[0]
-        assert (first.reason, first.source, first.offset_bytes) == ("invalid_utf8", "bad.txt", 0)
+        assert (first.reason, first.source, first.offset) == ("invalid_utf8", "bad.txt", 0)
         assert f"byte {data.index(0xFF)}:" in first.detail
         second = read(path)[1]
-        assert (second.reason, second.offset_bytes) == ("invalid_utf8", data.index("很".encode()))
+        assert (second.reason, second.offset) == ("invalid_utf8", data.index("很".encode()))
         assert f"byte {data.index(0xFF)}:" in second.detail
         assert read(path, invalid_utf8="replace")[1].text == "很\ufffd"
 
@@ -196,7 +249,7 @@ class TestReading:
         assert [document.text.encode() for document in documents] == lines[: len(documents)]
         assert isinstance(rejection, Rejection)
         assert (rejection.reason, rejection.source) == ("broken_gzip", name)
-        assert rejection.offset_bytes == len(b"\n".join(lines[: len(documents)])) + 1
+        assert rejection.offset == len(b"\n".join(lines[: len(documents)])) + 1
 
     def test_what_breaks_off_with_a_gzip_is_located_at_its_beginning(self, tmp_path):
         path = tmp_path / "broken.txt.gz"
@@ -204,7 +257,7 @@ class TestReading:
         path.write_bytes(gzip.compress(content)[:-9])
         *_, rejection = read(path, document_break="blank_line")
         assert rejection.reason == "broken_gzip"
-        assert content[: rejection.offset_bytes].endswith(b"\n")
+        assert content[: rejection.offset].endswith(b"\n")
         path.write_bytes(b"this is no gzip file")
         assert seen(read(path)) == [(0, "broken_gzip")]
 
@@ -238,7 +291,7 @@ class TestReading:
         path.write_text(f'{first}{row}\n{{"text": "末"}}\n', "utf-8")
         good, bad, last = read(path)
         assert (good.text, last.text) == ("好", "末")
-        assert (bad.reason, bad.source, bad.offset_bytes) == (reason, "rows.jsonl", len(first.encode()))
+        assert (bad.reason, bad.source, bad.offset) == (reason, "rows.jsonl", len(first.encode()))
 
     def test_a_list_of_words_becomes_text_with_spaces(self, tmp_path):
         path = tmp_path / "rows.jsonl"
@@ -256,9 +309,11 @@ class TestFindingSources:
         for name in ("b.txt", "a.jsonl", "c.TXT.GZ", "notes.md", "sub/d.txt"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()
-        assert [path.name for path in find_sources([str(tmp_path)])] == ["a.jsonl", "b.txt", "c.TXT.GZ", "d.txt"]
+        found = find_sources([str(tmp_path)])
+        assert [source.name for source in found] == ["a.jsonl", "b.txt", "c.TXT.GZ", "sub/d.txt"]
+        assert [(source.kind, source.compression) for source in found[1:3]] == [("txt", ""), ("txt", "gz")]
         found = find_sources([str(tmp_path / "b.txt"), str(tmp_path / "*.jsonl")])
-        assert [path.name for path in found] == ["b.txt", "a.jsonl"]
+        assert [source.name for source in found] == ["b.txt", "a.jsonl"]
 
     @pytest.mark.parametrize(
         ("names", "problem"),
@@ -275,7 +330,8 @@ class TestFindingSources:
         paths = [scratch / f"{index}.txt" for index in range(len(sizes))]
         for path, size in zip(paths, sizes, strict=True):
             path.write_bytes(b"x" * size)
-        parts = plan_slices(paths, slice_bytes)
+        parts = plan_slices(find_sources(map(str, paths)), slice_bytes)
+        assert sum(part.size_bytes for part in parts) == sum(sizes)
         for index, size in enumerate(sizes):
             own = [part for part in parts if part.source_index == index]
             assert [own[0].start, *(part.end for part in own)] == [part.start for part in own] + [size]

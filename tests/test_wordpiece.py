@@ -85,8 +85,28 @@ def test_awkward_strings(slow: Tokenizer, text: str) -> None:
     assert_equal(FastWordPiece(slow), slow, [text, text + text, "好" + text, text + "，"])
 
 
+def test_a_vocabulary_without_latin_letters(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "好", "人", "，", ""]), "utf-8")
+    slow = Tokenizer.from_str(BertTokenizer(vocab=str(path)).backend_tokenizer.to_str())
+    slow.encode_special_tokens = True
+    fast = FastWordPiece(slow)
+    assert_equal(fast, slow, ["好人，好", "𪚥 好！人"])
+    assert fast.num_slow_runs == 0, "characters and marks stand alone, known or not"
+    assert_equal(fast, slow, ["好a人b", "ab"])
+    assert fast.num_slow_runs == 3
+
+
+def test_runs_are_asked_for_once(slow: Tokenizer) -> None:
+    fast = FastWordPiece(slow)
+    assert_equal(fast, slow, ["abc abc", "x，abc"])
+    assert fast.num_slow_runs == 2
+    assert_equal(fast, slow, ["abc y"])
+    assert fast.num_slow_runs == 3
+
+
 def test_the_cache_may_be_emptied_at_any_time(slow: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wwmcorpus.align.wordpiece._MAX_CACHED_RUNS", 3)
+    monkeypatch.setattr("wwmcorpus.align.wordpiece._MAX_RUN_CHARACTERS", 6)
     fast = FastWordPiece(slow)
     for number in range(8):
         assert_equal(fast, slow, [f"第{number}号 abc{number}", f"x{number} 好 y{number}"])

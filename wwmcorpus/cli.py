@@ -19,6 +19,7 @@ from wwmcorpus.config import C, load_config
 from wwmcorpus.errors import ConfigError, WwmcorpusError
 
 if TYPE_CHECKING:
+    from wwmcorpus.segment import SegmenterOptions
     from wwmcorpus.training.runs import RunResult
 
 app = typer.Typer(
@@ -34,6 +35,10 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file w
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one value: a.b=value. Repeatable.")]
 PrintOption = Annotated[bool, typer.Option("--print-config", help="Print the resolved configuration as JSON and stop.")]
 OutputOption = Annotated[str | None, typer.Option("--output", help="Folder to write.")]
+WordsOption = Annotated[str | None, typer.Option("--words", help="Your own words: one `word [frequency]` per line.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads of the segmenter, where it has several.", min=1)]
+DeviceOption = Annotated[str, typer.Option("--device", help="Of a neural model: auto, cpu or cuda.")]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="Of a neural model: fp32, bf16, or int8 on a CPU.")]
 
 
 @app.callback()
@@ -72,22 +77,29 @@ def quickstart(
 @app.command()
 def build(
     inputs: Annotated[
-        list[str] | None, typer.Argument(help="Text files, folders or glob patterns.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Files, folders, glob patterns, URLs, or hf:NAME for a hub data set.", show_default=False),
     ] = None,
     output: OutputOption = None,
     segmenter: Annotated[str | None, typer.Option(help="ltp, ltp:PLACE, jieba, rjieba or given.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="embedded, a folder, a vocab.txt, or a hub id.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Pieces per row.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus in the output folder.")] = False,
+    pack: Annotated[str | None, typer.Option(help="document, line or stream.")] = None,
+    dedup: Annotated[str | None, typer.Option(help="Folder that wwmcorpus dedup wrote for these inputs.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Read the first so many documents only.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; 0: everything in this one.")] = None,
+    engine: Annotated[str | None, typer.Option(help="local, or ray for a cluster.")] = None,
+    max_rejects: Annotated[int | None, typer.Option(help="Fail once more documents than this are rejected.")] = None,
+    append: Annotated[bool, typer.Option("--append", help="Add the inputs to the corpus in the output.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output folder.")] = False,
     config: ConfigOption = None,
     sets: SetOption = None,
     print_config: PrintOption = False,
 ) -> None:
-    """Build a corpus: text to words, pieces, rows and Arrow shards that datasets.load_from_disk opens."""
+    """Build a corpus: text to words, pieces, rows and Arrow shards. Run it again to go on after a stop."""
     from wwmcorpus import jobs
     from wwmcorpus.corpus import BuildConfig
-    from wwmcorpus.progress import BuildBar
+    from wwmcorpus.progress import ByteBar
 
     settings = _settings(
         BuildConfig,
@@ -99,10 +111,16 @@ def build(
         segmenter=segmenter,
         tokenizer=tokenizer,
         max_length=max_length,
+        pack=pack,
+        dedup=dedup,
+        limit=limit,
         num_workers=workers,
+        engine=engine,
+        max_rejects=max_rejects,
+        append=append or None,
         overwrite=overwrite or None,
     )
-    with BuildBar(Console(stderr=True)) as bar:
+    with ByteBar(Console(stderr=True), "build") as bar:
         manifests = jobs.build(settings, bar)
     for split, manifest in manifests.items():
         folder = Path(settings.output) / split if len(manifests) > 1 else Path(settings.output)
@@ -111,42 +129,95 @@ def build(
 
 
 @app.command()
-def describe(folder: Annotated[str, typer.Argument(help="A corpus folder.")]) -> None:
-    """Print the figures of a corpus: rows, words, pieces, what was left out and why."""
-    from wwmcorpus.corpus import open_corpus
+def dedup(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="The inputs of the build, in the same order.", show_default=False)
+    ] = None,
+    output: OutputOption = None,
+    kind: Annotated[str | None, typer.Option(help="near, or exact.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Likeness from which a document is a near duplicate.")] = None,
+    against: Annotated[
+        list[str] | None, typer.Option(help="Folder of an earlier dedup; its documents go first. Repeatable.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; 0: everything in this one.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output folder.")] = False,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Find duplicate documents; give the folder to wwmcorpus build --dedup, which leaves them out."""
+    from wwmcorpus import jobs
+    from wwmcorpus.progress import ByteBar
+    from wwmcorpus.text.dedup import DedupConfig
 
-    corpus = open_corpus(folder)
-    content = corpus.manifest.content
-    _out.print(f"{corpus.signature}\nfingerprint {corpus.fingerprint}")
-    fill = float(corpus.lengths.mean() / content.config["max_length"]) if len(corpus) else 0.0
-    _out.print(f"{len(corpus)} rows in {len(content.shards)} shards, {corpus.lengths.sum()} pieces, {fill:.1%} full")
-    _out.print(f"split {content.split}; the build as a whole:")
-    for name, count in content.counts.items():
-        _out.print(f"  {name:<22}{count:>14,}")
-    for reason, count in content.rejected.items():
-        _out.print(f"  rejected: {reason:<22}{count:>4,}")
-    for example in content.rejected_examples:
-        _out.print(f"    {example.source} at byte {example.offset_bytes}: {example.reason} ({example.detail})")
+    settings = _settings(
+        DedupConfig,
+        config,
+        sets,
+        print_config,
+        inputs=inputs or None,
+        output=output,
+        kind=kind,
+        threshold=threshold,
+        against=against or None,
+        num_workers=workers,
+        overwrite=overwrite or None,
+    )
+    with ByteBar(Console(stderr=True), "dedup") as bar:
+        found = jobs.dedup(settings, bar)
+    counts = found.content.counts
+    _out.print(f"{settings.output}: {found.num_duplicates:,} of {found.num_documents:,} documents are duplicates")
+    _out.print(f"  {counts['exact_duplicates']:,} exact, {counts['near_duplicates']:,} near; list {found.sha256[:16]}")
+
+
+@app.command()
+def verify(
+    folder: Annotated[str, typer.Argument(help="A corpus folder, with splits or without.")],
+    full: Annotated[bool, typer.Option("--full", help="Read every byte and compare hashes and counts.")] = False,
+) -> None:
+    """Check that a corpus is whole: exit status 1 and the first fault where it is not."""
+    from wwmcorpus import jobs
+    from wwmcorpus.progress import ByteBar
+
+    with ByteBar(Console(stderr=True), "verify") as bar:
+        found = jobs.verify(folder, full, bar)
+    for part in found:
+        checked = "every byte read" if full else "sizes, ends, columns and counts"
+        _out.print(f"{part.folder}: {part.num_rows} rows in {part.num_shards} shards are whole ({checked})")
+
+
+@app.command()
+def describe(
+    folder: Annotated[str, typer.Argument(help="A corpus folder, with splits or without.")],
+    html: Annotated[Path | None, typer.Option("--html", help="Write one page with charts to this file.")] = None,
+) -> None:
+    """Print the figures of a corpus: rows, words, pieces, where the time went, what was left out and why."""
+    from wwmcorpus.report import describe as figures_of
+    from wwmcorpus.report import print_report, write_page
+
+    report = figures_of(folder)
+    if html is None:
+        print_report(report, _out)
+    else:
+        write_page(report, html)
+        _out.print(f"{html}: the report of {folder}", markup=False)
 
 
 @app.command()
 def show(
-    folder: Annotated[str, typer.Argument(help="A corpus folder.")],
-    rows: Annotated[int, typer.Option(help="How many rows.", min=1)] = 3,
-    seed: Annotated[int, typer.Option(help="Of the masked draw.")] = 0,
+    folder: Annotated[str, typer.Argument(help="A corpus folder; with splits, that of one.")],
+    rows: Annotated[int | None, typer.Option(help="How many rows; 3, or the one of --row.", min=1)] = None,
+    row: Annotated[int | None, typer.Option(help="Begin with this row, from 0.", min=0)] = None,
+    seed: Annotated[int, typer.Option(help="Of the masked draw.", min=0)] = 0,
+    mask: Annotated[bool, typer.Option("--mask/--no-mask", help="Show a masked draw of each row.")] = True,
 ) -> None:
-    """Print rows of a corpus: their words, their pieces, one masked draw."""
+    """Print rows of a corpus: where they come from, their words, their pieces, one masked draw."""
     from wwmcorpus.corpus import open_corpus
     from wwmcorpus.masking import WholeWordMasking
-    from wwmcorpus.show import masked_line, pieces_line, words_line
+    from wwmcorpus.show import print_rows
 
-    corpus = open_corpus(folder)
-    chosen = corpus.rows(range(min(rows, len(corpus))))
-    for index in range(len(chosen.row_ids)):
-        _out.print(f"row {chosen.row_ids[index]}", style="bold")
-        _out.print(f"words   {words_line(chosen, index, corpus.vocabulary)}", markup=False)
-        _out.print(f"pieces  {pieces_line(chosen, index, corpus.vocabulary)}", markup=False)
-        _out.print(f"masked  {masked_line(chosen, index, corpus.vocabulary, WholeWordMasking(), seed)}\n", markup=False)
+    number = rows or (3 if row is None else 1)
+    print_rows(open_corpus(folder), _out, row or 0, number, WholeWordMasking() if mask else None, seed)
 
 
 @app.command()
@@ -154,11 +225,16 @@ def segment(
     inputs: Annotated[list[Path], typer.Argument(help="Text files, one text per line.")],
     segmenter: Annotated[str, typer.Option(help="ltp, ltp:PLACE, jieba, rjieba or given.")] = "ltp",
     separator: Annotated[str, typer.Option(help="What stands between words.")] = " ",
+    words: WordsOption = None,
+    threads: ThreadsOption = 1,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
 ) -> None:
     """Print the words of each line, one line per line."""
     from wwmcorpus import jobs
 
-    for line in jobs.segment_lines([str(path) for path in inputs], segmenter, separator):
+    options = _segmenter_options(words=words, device=device, precision=precision)
+    for line in jobs.segment_lines([str(path) for path in inputs], segmenter, separator, threads, options):
         sys.stdout.write(line + "\n")
 
 
@@ -168,11 +244,14 @@ def compare_segmenters(
     on: Annotated[str, typer.Option("--on", help="Text file, one text per line.")],
     gold: Annotated[str | None, typer.Option("--gold", help="Segmented text to score on.")] = None,
     seen: Annotated[str | None, typer.Option("--seen", help="Segmented text; gold words not in it are unseen.")] = None,
+    words: WordsOption = None,
+    threads: ThreadsOption = 1,
 ) -> None:
-    """Compare segmenters: speed on one thread, word lengths, agreement, scores against gold words."""
+    """Compare segmenters: speed, word lengths, agreement, scores against gold words."""
     from wwmcorpus import jobs
 
-    _out.print(jobs.compare_segmenters(names, on, gold, seen).tables(), markup=False)
+    options = _segmenter_options(words=words)
+    _out.print(jobs.compare_segmenters(names, on, gold, seen, threads, options).tables(), markup=False)
 
 
 @app.command()
@@ -184,11 +263,25 @@ def ref(
     max_length: Annotated[int, typer.Option(help="Pieces per row, [CLS] and [SEP] counted.", min=3)] = 512,
     mode: Annotated[str, typer.Option(help="exact, or compat: as the published script matches words.")] = "exact",
     keep_blank: Annotated[bool, typer.Option("--keep-blank", help="Keep a row for a blank line.")] = False,
+    words: WordsOption = None,
+    threads: ThreadsOption = 1,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
 ) -> None:
     """Write chinese_ref lines in the format of run_chinese_ref.py."""
     from wwmcorpus import jobs
 
-    made = jobs.write_refs(inputs, output, segmenter, tokenizer, max_length, mode, keep_blank)  # type: ignore[arg-type]
+    made = jobs.write_refs(
+        inputs,
+        output,
+        segmenter,
+        tokenizer,
+        max_length,
+        mode,  # type: ignore[arg-type]
+        keep_blank,
+        threads,
+        _segmenter_options(words=words, device=device, precision=precision),
+    )
     _out.print(f"{output}: {made.num_rows:,} rows, {mode}; exact and compat differ in {made.num_differing:,}")
     if made.num_unreadable:
         _out.print(f"unreadable lines, written as []: {made.num_unreadable:,}")
@@ -266,12 +359,18 @@ def two_stage(config: ConfigOption = None, sets: SetOption = None, print_config:
     _report(stages.student)
 
 
-def _settings(kind: type[C], path: Path | None, sets: list[str] | None, print_only: bool, **flags: Any) -> C:
-    settings = load_config(kind, path, sets or [], **flags)
+def _settings(section: type[C], path: Path | None, sets: list[str] | None, print_only: bool, /, **flags: Any) -> C:
+    settings = load_config(section, path, sets or [], **flags)
     if print_only:
         _out.print_json(settings.model_dump_json())
         raise typer.Exit
     return settings
+
+
+def _segmenter_options(**named: Any) -> SegmenterOptions:
+    from wwmcorpus.segment import SegmenterOptions
+
+    return SegmenterOptions(**named)
 
 
 def _report(result: RunResult) -> None:

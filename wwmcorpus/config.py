@@ -40,11 +40,11 @@ class Config(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
-def load_config(kind: type[C], path: str | Path | None = None, overrides: Sequence[str] = (), **flags: Any) -> C:
+def load_config(section: type[C], path: str | Path | None = None, overrides: Sequence[str] = (), /, **flags: Any) -> C:
     """Put a TOML file, flags and ``a.b=value`` overrides together, the later over the earlier.
 
     Args:
-        kind: The configuration to make.
+        section: The configuration to make.
         path: A UTF-8 TOML file; None for none.
         overrides: Each ``dotted.key=value``; the value is read as TOML where it parses, else as a string.
         flags: Values by field; None stands for a flag that was not given.
@@ -56,7 +56,7 @@ def load_config(kind: type[C], path: str | Path | None = None, overrides: Sequen
     values |= {name: value for name, value in flags.items() if value is not None}
     for override in overrides:
         _apply(values, override)
-    return kind(**values)
+    return section(**values)
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

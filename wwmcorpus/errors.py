@@ -61,6 +61,22 @@ class CorpusError(WwmcorpusError, RuntimeError):
     """A corpus on disk is absent, damaged, or not the one that was expected."""
 
 
+class InterruptedJobError(WwmcorpusError, RuntimeError):
+    """A job was told to stop and left its work where the same command picks it up.
+
+    Attributes:
+        exit_status: As a shell has it for the signal: 130 for an interrupt, 143 for a termination.
+    """
+
+    exit_status = 130
+
+
+class TerminatedJobError(InterruptedJobError):
+    """The same, by SIGTERM."""
+
+    exit_status = 143
+
+
 class TrainingError(WwmcorpusError, RuntimeError):
     """Pretraining or distillation cannot start or go on."""
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from wwmcorpus.align.ref_files import RefReport
     from wwmcorpus.align.refs import Mode
     from wwmcorpus.corpus import BuildConfig, Manifest, Progress
+    from wwmcorpus.corpus.verify import Verified
+    from wwmcorpus.segment import SegmenterOptions
     from wwmcorpus.segment.compare import Comparison
     from wwmcorpus.segment.training import TrainedSegmenter
+    from wwmcorpus.text.dedup import DedupConfig, KeepList
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
     from wwmcorpus.training.runs import RunResult, TwoStageResult
 
@@ -52,6 +55,37 @@ def build_corpus(**options: Any) -> Manifest:
     return build(BuildConfig(**options))["train"]
 
 
+def dedup(config: DedupConfig, progress: Progress | None = None) -> KeepList:
+    """Find duplicate documents and write which of them a build leaves out, for ``dedup`` in its configuration.
+
+    Raises:
+        WwmcorpusError: whatever ``wwmcorpus.text.dedup.dedup`` raises.
+    """
+    from functools import partial
+
+    from wwmcorpus.corpus.engines import map_over_workers
+    from wwmcorpus.corpus.supervisor import Limits
+    from wwmcorpus.text.dedup import dedup as run
+
+    limits = Limits(config.num_workers, stuck_seconds=3600.0)
+    return run(config, partial(map_over_workers, limits) if config.num_workers > 0 else None, progress)
+
+
+def verify(folder: str, full: bool = False, progress: Progress | None = None) -> list[Verified]:
+    """Check that a corpus, or each split of one, is whole; ``full`` reads every byte.
+
+    Raises:
+        CorpusError: the first fault.
+    """
+    from wwmcorpus.corpus.verify import corpus_bytes
+    from wwmcorpus.corpus.verify import verify as run
+
+    if progress is None:
+        return run(folder, full)
+    progress.start(corpus_bytes(folder))
+    return run(folder, full, progress.advance)
+
+
 def build_vocabulary(config: VocabularyConfig) -> BuiltVocabulary:
     """Build a WordPiece vocabulary from national character sets and text.
 
@@ -70,24 +104,42 @@ def train_segmenter(**options: Any) -> TrainedSegmenter:
     return run(**options)
 
 
-def segment_lines(paths: list[str], segmenter: str = "ltp", separator: str = " ") -> Iterator[str]:
+def segment_lines(
+    paths: list[str],
+    segmenter: str = "ltp",
+    separator: str = " ",
+    num_threads: int = 1,
+    options: SegmenterOptions | None = None,
+) -> Iterator[str]:
     """Give each line of some text files with ``separator`` between its words; blank and unreadable lines stay, empty.
+
+    Lines come in order while the files are read; no more than a batch of them is held.
 
     Raises:
         SourceError: a file cannot be found.
-        ConfigError: the segmenter is unknown.
+        SegmenterError: a model or the user's words cannot be loaded.
+        ConfigError: the segmenter is unknown, or cannot follow an option.
     """
     from wwmcorpus.records import Rejection
     from wwmcorpus.segment import load_segmenter
+    from wwmcorpus.segment.batches import batches_of_texts
     from wwmcorpus.text import find_sources, read_sources
 
-    words = load_segmenter(segmenter)
-    for item in read_sources(find_sources(paths)):
-        text = "" if isinstance(item, Rejection) else item.text
-        yield separator.join(text[start:end] for start, end in words.segment([text])[0].tolist())
+    words = load_segmenter(segmenter, num_threads, options)
+    items = read_sources(find_sources(paths))
+    for batch in batches_of_texts("" if isinstance(item, Rejection) else item.text for item in items):
+        for text, spans in zip(batch, words.segment(batch), strict=True):
+            yield separator.join(text[start:end] for start, end in spans.tolist())
 
 
-def compare_segmenters(names: list[str], on: str, gold: str | None = None, seen: str | None = None) -> Comparison:
+def compare_segmenters(
+    names: list[str],
+    on: str,
+    gold: str | None = None,
+    seen: str | None = None,
+    num_threads: int = 1,
+    options: SegmenterOptions | None = None,
+) -> Comparison:
     """Run segmenters over one text; give speed, word lengths, agreement, and scores against gold words.
 
     Raises:
@@ -95,7 +147,7 @@ def compare_segmenters(names: list[str], on: str, gold: str | None = None, seen:
     """
     from wwmcorpus.segment.compare import compare_segmenters as run
 
-    return run(names, on, gold, seen)
+    return run(names, on, gold, seen, num_threads, options)
 
 
 def write_refs(
@@ -106,12 +158,15 @@ def write_refs(
     max_length: int = 512,
     mode: Mode = "exact",
     keep_blank: bool = False,
+    num_threads: int = 1,
+    options: SegmenterOptions | None = None,
 ) -> RefReport:
     """Write the ``chinese_ref`` of each line of some text files, in the format of the published script.
 
     Raises:
         SourceError: a file cannot be found.
-        ConfigError: segmenter, tokenizer or mode is unknown.
+        SegmenterError: a model or the user's words cannot be loaded.
+        ConfigError: segmenter, tokenizer or mode is unknown, or the segmenter cannot follow an option.
     """
     from pathlib import Path
 
@@ -123,7 +178,8 @@ def write_refs(
 
     if mode not in ("exact", "compat"):
         raise ConfigError("unknown mode", value=mode, where="--mode", fix=choices(["exact", "compat"]))
-    maker = RefMaker(load_segmenter(segmenter), load_tokenizer(tokenizer), max_length)
+    found = load_segmenter(segmenter, num_threads, options)
+    maker = RefMaker(found, load_tokenizer(tokenizer), max_length)
     return run(find_sources(inputs), Path(output), maker, mode, keep_blank)
 
 

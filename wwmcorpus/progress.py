@@ -17,12 +17,17 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 
 
-class BuildBar:
-    """Shows how many source bytes of a build are done, at what rate, and how long it will take."""
+class ByteBar:
+    """Shows how many bytes of a job are done, at what rate, and how long it will take.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where; nothing is shown unless it is a terminal.
+        job: What to call it.
+    """
+
+    def __init__(self, console: Console, job: str) -> None:
         columns = (
-            TextColumn("build"),
+            TextColumn(job),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -30,14 +35,14 @@ class BuildBar:
             TimeRemainingColumn(),
         )
         self._bar = RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("build", total=None)
+        self._task = self._bar.add_task(job, total=None)
 
     def start(self, total_bytes: int) -> None:
-        """Learn how many source bytes there are."""
+        """Learn how many bytes there are."""
         self._bar.update(self._task, total=total_bytes)
 
     def advance(self, num_bytes: int) -> None:
-        """Learn that so many more were dealt with."""
+        """Learn that so many more were dealt with; fewer than none where some must be done again."""
         self._bar.advance(self._task, num_bytes)
 
     def __enter__(self) -> Self:

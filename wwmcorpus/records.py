@@ -1,4 +1,4 @@
-"""The records that travel along the road: documents, rejections, pieces, sequences.
+"""The records that travel along the road: documents, rejections, pieces, rows.
 
 Each is immutable and knows nothing of how it was made. Offsets are code points unless the name says bytes.
 """
@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 WordSpans = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One unit of source text.
+class Document(NamedTuple):
+    """One unit of source text. A tuple because a job makes millions; distinct within a job by (source_index, offset).
 
     Attributes:
         text: The decoded text, without the line end that closed it.
         source_index: Position of its source in the job's list of sources.
         source: Name of the source, for messages.
-        offset_bytes: Where it begins in the (decompressed) bytes of its source.
+        offset: Where it begins in the (decompressed) bytes of its source; of a table, the number of its row.
+        id: What the source calls it; None where it has no name for it, or none was asked for.
     """
 
     text: str
     source_index: int
     source: str
-    offset_bytes: int
+    offset: int
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,16 @@ class Rejection:
     Attributes:
         reason: A short constant such as ``"invalid_utf8"``: what the manifest counts by.
         source: Name of the source.
-        offset_bytes: Where the rejected unit begins in the (decompressed) bytes of its source.
+        offset: Where the rejected unit begins in the (decompressed) bytes of its source; of a table, a row's number.
         detail: One line for people.
+        source_index: Position of its source in the job's list of sources.
     """
 
     reason: str
     source: str
-    offset_bytes: int
+    offset: int
     detail: str
+    source_index: int
 
 
 class Pieces(NamedTuple):
@@ -64,23 +67,6 @@ class Pieces(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
-    """One row of a corpus: pieces with [CLS] and [SEP].
-
-    Attributes:
-        input_ids: (n,) int32, n <= max_length.
-        word_start: (n,) bool, True where a word begins and on every special piece.
-        source_index: Position of its source in the job's list of sources.
-        offset_bytes: Where its document begins in that source.
-    """
-
-    input_ids: NDArray[np.int32]
-    word_start: NDArray[np.bool_]
-    source_index: int
-    offset_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Rows:
     """Several rows of a corpus, end to end.
 
@@ -89,12 +75,16 @@ class Rows:
         word_start: (num_pieces,) bool, True where a word begins and on every special piece.
         bounds: (num_rows + 1,) int64; row i is ``input_ids[bounds[i]:bounds[i + 1]]``.
         row_ids: (num_rows,) int64, the rows' positions in their corpus.
+        token_type_ids: (num_pieces,) int8, 0 in the first segment of a pair and 1 in the second; None without pairs.
+        pair_label: (num_rows,) int8, 0 where the second segment follows the first, else 1; None without pairs.
     """
 
     input_ids: NDArray[np.int32]
     word_start: NDArray[np.bool_]
     bounds: NDArray[np.int64]
     row_ids: NDArray[np.int64]
+    token_type_ids: NDArray[np.int8] | None = None
+    pair_label: NDArray[np.int8] | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64]:

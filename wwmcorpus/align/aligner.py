@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wwmcorpus.align.wordpiece import FastWordPiece, FlatPieces, is_bert_wordpiece
-from wwmcorpus.align.words import Alignment, align_words
+from wwmcorpus.align.line import HAN, TextLine
+from wwmcorpus.align.tokenizers import tokenizer_json
+from wwmcorpus.align.wordpiece import FastWordPiece, FlatPieces, encode_by_tokenizer, is_bert_wordpiece
+from wwmcorpus.align.words import Alignment, WordsOnLine, align_words
 from wwmcorpus.errors import AlignmentError
 from wwmcorpus.records import Pieces, WordSpans
-from wwmcorpus.segment.spans import code_points
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True, slots=True)
+class FlatAlignment:
+    """The pieces of several texts, end to end, with the words that they begin.
+
+    Attributes:
+        piece_ids: (num_pieces,) int32, without special pieces.
+        word_start: (num_pieces,) bool, True where a group begins, as masking sees words; True for each text's first.
+        offsets: (num_pieces, 2) int32, [start, end) of each piece in code points of its own text.
+        bounds: (num_texts + 1,) int64; the pieces of text i are [bounds[i], bounds[i + 1]).
+    """
+
+    piece_ids: NDArray[np.int32]
+    word_start: NDArray[np.bool_]
+    offsets: NDArray[np.int32]
+    bounds: NDArray[np.int64]
 
 
 class Aligner:
@@ -28,35 +48,43 @@ class Aligner:
     fast tokenizer goes through its own offsets. The letters ``[MASK]`` in a text are text: special pieces are never
     read out of it.
 
+    Every piece is in one group, and no word is in two. A group is a word, or the words that share a piece, or the
+    pieces between two words that hold whitespace only (``▁``, ``Ġ``): whitespace joins a word only inside a piece that
+    holds some of the word too (``▁你好``).
+
     Args:
         tokenizer: A fast Hugging Face tokenizer, or a ``tokenizers.Tokenizer``. It is copied, not changed.
 
     Attributes:
         counts: Since construction: ``words``, ``words_one_to_one`` (that share a piece with no other word),
             ``merged_words`` (that share one with the word before), ``mixed_words`` (Chinese and other characters, such
-            as 10万), ``words_without_pieces``; ``pieces``, ``unk_pieces``; ``groups`` (words as masking sees them);
+            as 10万), ``words_without_pieces``; ``pieces``, ``unk_pieces``; ``groups`` (of words, as masking sees them:
+            ``words`` less the merged and those without pieces), ``whitespace_groups`` (absent where there are none);
             ``literal_specials`` (special pieces spelled out in a text). All depend on the texts alone.
+
+    Raises:
+        ConfigError: the tokenizer is not fast, or has parts written in Python.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast | Tokenizer) -> None:
         from tokenizers import Tokenizer
 
-        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-        self._tokenizer = Tokenizer.from_str(backend.to_str())
+        self._tokenizer = Tokenizer.from_str(tokenizer_json(tokenizer))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True
         self._fast = FastWordPiece(self._tokenizer) if is_bert_wordpiece(self._tokenizer) else None
         self._num_slow_texts = 0
         self._specials = [
-            token.content for token in self._tokenizer.get_added_tokens_decoder().values() if token.special
+            token.content
+            for token in self._tokenizer.get_added_tokens_decoder().values()
+            if token.special and token.content
         ]
-        unk = getattr(self._tokenizer.model, "unk_token", None)
-        self._unk_id = self._tokenizer.token_to_id(unk) if unk else None
+        self._unk_id = _unk_id(self._tokenizer)
         self.counts: Counter[str] = Counter()
 
     def align(self, texts: Sequence[str], spans: Sequence[WordSpans]) -> list[Pieces]:
-        """Give the pieces of each text with the words that they begin.
+        """Give the pieces of each text with the words that they begin: ``align_flat``, text by text.
 
         Args:
             texts: Normalised texts; whatever the tokenizer drops (whitespace, control characters) has no piece.
@@ -68,65 +96,76 @@ class Aligner:
         Raises:
             AlignmentError: texts and spans differ in number, or spans are not those of their text.
         """
+        flat = self.align_flat(texts, spans)
+        return [
+            Pieces(flat.piece_ids[begin:end], flat.word_start[begin:end], flat.offsets[begin:end])
+            for begin, end in pairwise(flat.bounds.tolist())
+        ]
+
+    def align_flat(self, texts: Sequence[str], spans: Sequence[WordSpans]) -> FlatAlignment:
+        """Give the pieces of many texts, end to end, with the words that they begin.
+
+        ``(["他叫汤姆", "买"], [[[0, 1], [1, 2], [2, 4]], [[0, 1]]])`` -> word_start ``[1, 1, 1, 0, 1]``, bounds
+        ``[0, 4, 5]``
+
+        Args:
+            texts: Normalised texts; whatever the tokenizer drops (whitespace, control characters) has no piece.
+            spans: The word spans of each, as a segmenter gives them.
+
+        Returns:
+            The pieces of all texts, without special pieces.
+
+        Raises:
+            AlignmentError: texts and spans differ in number, or spans are not those of their text.
+        """
         if len(texts) != len(spans):
             raise AlignmentError(
                 f"{len(texts)} texts but {len(spans)} span arrays", fix="Give one array of word spans per text."
             )
-        if not texts:
-            return []
-        flat = self._encode(texts)
-        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        begins = (np.cumsum(lengths + 1) - lengths - 1).astype(np.int32)
-        word_bounds = np.append(0, np.cumsum(np.fromiter(map(len, spans), dtype=np.int64, count=len(spans))))
-        words = np.concatenate(spans) + np.repeat(begins, np.diff(word_bounds))[:, None]
-        offsets = flat.offsets + np.repeat(begins, np.diff(flat.bounds))[:, None]
-        alignment = align_words(offsets, words, flat.bounds, word_bounds)
-        self._count(texts, flat, words, alignment)
-        return [
-            Pieces(flat.piece_ids[begin:end], alignment.word_start[begin:end], flat.offsets[begin:end])
-            for begin, end in pairwise(flat.bounds.tolist())
-        ]
+        line = TextLine.of(texts)
+        flat = self._encode(texts, line)
+        words = WordsOnLine.of(spans, line)
+        alignment = align_words(flat, words, line)
+        self._count(line, flat.piece_ids, words, alignment)
+        return FlatAlignment(flat.piece_ids, alignment.word_start, flat.offsets, flat.bounds)
 
     @property
     def num_slow_runs(self) -> int:
         """How many runs, or texts, the tokenizer itself was asked for so far; depends on what is cached already."""
         return self._num_slow_texts if self._fast is None else self._fast.num_slow_runs
 
-    def _encode(self, texts: Sequence[str]) -> FlatPieces:
+    def _encode(self, texts: Sequence[str], line: TextLine) -> FlatPieces:
         if self._fast is not None:
-            return self._fast.encode(texts)
+            return self._fast.encode_line(line)
         self._num_slow_texts += len(texts)
-        return _encode_by_tokenizer(self._tokenizer, texts)
+        return encode_by_tokenizer(self._tokenizer, texts)
 
-    def _count(self, texts: Sequence[str], flat: FlatPieces, words: NDArray[np.int32], alignment: Alignment) -> None:
-        groups, held = int(alignment.word_start.sum()), int(alignment.has_piece.sum())
-        joined = "\n".join(texts)
+    def _count(self, line: TextLine, piece_ids: NDArray[np.int32], words: WordsOnLine, alignment: Alignment) -> None:
+        num_words, held = len(words.starts), alignment.num_words_held
         self.counts.update(
-            words=len(words),
+            words=num_words,
             words_one_to_one=alignment.num_one_to_one,
-            merged_words=held - groups,
-            mixed_words=_count_mixed(joined, words),
-            words_without_pieces=len(words) - held,
-            pieces=len(flat.piece_ids),
-            unk_pieces=int(np.count_nonzero(flat.piece_ids == self._unk_id)) if self._unk_id is not None else 0,
-            groups=groups,
-            literal_specials=sum(joined.count(special) for special in self._specials),
+            merged_words=held - alignment.num_word_groups,
+            mixed_words=_count_mixed(line, words),
+            words_without_pieces=num_words - held,
+            pieces=len(piece_ids),
+            unk_pieces=int(np.count_nonzero(piece_ids == self._unk_id)) if self._unk_id is not None else 0,
+            groups=alignment.num_word_groups,
+            literal_specials=sum(line.text.count(special) for special in self._specials),
         )
+        if num_whitespace_groups := int(np.count_nonzero(alignment.word_start)) - alignment.num_word_groups:
+            self.counts["whitespace_groups"] += num_whitespace_groups
 
 
-def _encode_by_tokenizer(tokenizer: Tokenizer, texts: Sequence[str]) -> FlatPieces:
-    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    bounds = np.append(0, np.cumsum([len(encoding.ids) for encoding in encodings]))
-    ids = np.array([piece_id for encoding in encodings for piece_id in encoding.ids], dtype=np.int32)
-    offsets = np.array([offset for encoding in encodings for offset in encoding.offsets], dtype=np.int32)
-    return FlatPieces(ids, offsets.reshape(-1, 2), bounds)
+def _unk_id(tokenizer: Tokenizer) -> int | None:
+    """Give the id of what stands for unknown characters: a model names either the piece or the id, or has none."""
+    model = json.loads(tokenizer.to_str())["model"]
+    unk = model.get("unk_token")
+    return model.get("unk_id") if unk is None else tokenizer.token_to_id(unk)
 
 
-def _count_mixed(joined: str, words: NDArray[np.int32]) -> int:
-    """Count the words that hold Chinese characters and others; ``words`` are spans in the joined texts."""
-    codes = code_points(joined)
-    # The main block and what lies beyond the Basic Multilingual Plane's end: enough to tell Chinese from the rest.
-    chinese = ((codes >= 0x3400) & (codes <= 0x9FFF)) | ((codes >= 0x20000) & (codes <= 0x323AF))
-    before = np.append(0, np.cumsum(chinese))
-    inside = before[words[:, 1]] - before[words[:, 0]]
-    return int(np.count_nonzero((inside > 0) & (inside < words[:, 1] - words[:, 0])))
+def _count_mixed(line: TextLine, words: WordsOnLine) -> int:
+    """Count the words that hold Chinese characters and others."""
+    before = np.append(0, np.cumsum(line.kinds == HAN, dtype=np.int32))
+    inside = before.take(words.ends) - before.take(words.starts)
+    return int(np.count_nonzero((inside > 0) & (inside < words.ends - words.starts)))

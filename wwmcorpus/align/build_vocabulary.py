@@ -7,7 +7,6 @@ runs are learned.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
@@ -23,7 +22,7 @@ from pydantic import Field
 from wwmcorpus.config import Config
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.records import Rejection
-from wwmcorpus.text import SourceOptions, find_sources, is_han, normalise, read_sources
+from wwmcorpus.text import Source, SourceOptions, find_sources, is_han, normalise, read_sources, source_digest
 
 _LATIN_RUN = re.compile(r"[a-z0-9]+")
 _CONTINUES = "##"
@@ -69,8 +68,8 @@ def build_vocabulary(config: VocabularyConfig) -> BuiltVocabulary:
         raise ConfigError(
             "a vocabulary is already there", value=str(folder / "vocab.txt"), fix="Choose another folder, or remove it."
         )
-    paths = find_sources(config.inputs)
-    characters, runs = _count(paths, config.source)
+    sources = find_sources(config.inputs, config.source)
+    characters, runs = _count(sources, config.source)
     kinds = {
         "special": [
             "[PAD]",
@@ -95,12 +94,12 @@ def build_vocabulary(config: VocabularyConfig) -> BuiltVocabulary:
         fresh = [piece for piece in dict.fromkeys(pieces) if piece not in seen]
         seen.update(fresh)
         kinds[kind], num_by_kind[kind] = fresh, len(fresh)
-    _write(folder, [piece for pieces in kinds.values() for piece in pieces], num_by_kind, paths, config)
+    _write(folder, [piece for pieces in kinds.values() for piece in pieces], num_by_kind, sources, config)
     return BuiltVocabulary(folder, sum(num_by_kind.values()), num_by_kind)
 
 
-def _texts(paths: list[Path], options: SourceOptions) -> Iterator[str]:
-    for item in read_sources(paths, options):
+def _texts(sources: list[Source], options: SourceOptions) -> Iterator[str]:
+    for item in read_sources(sources, options):
         if not isinstance(item, Rejection):
             yield _lowered(normalise(item.text)[0])
 
@@ -111,10 +110,10 @@ def _lowered(text: str) -> str:
     return "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
 
 
-def _count(paths: list[Path], options: SourceOptions) -> tuple[Counter[str], Counter[str]]:
+def _count(sources: list[Source], options: SourceOptions) -> tuple[Counter[str], Counter[str]]:
     characters: Counter[str] = Counter()
     runs: Counter[str] = Counter()
-    for text in _texts(paths, options):
+    for text in _texts(sources, options):
         characters.update(text)
         runs.update(_LATIN_RUN.findall(text))
     return Counter({c: n for c, n in characters.items() if _is_visible(c)}), runs
@@ -169,7 +168,7 @@ def _learn_latin(runs: Counter[str], num_pieces: int) -> list[str]:
 
 
 def _write(
-    folder: Path, pieces: list[str], num_by_kind: dict[str, int], paths: list[Path], config: VocabularyConfig
+    folder: Path, pieces: list[str], num_by_kind: dict[str, int], sources: list[Source], config: VocabularyConfig
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), "utf-8", newline="\n")
@@ -182,7 +181,7 @@ def _write(
     recipe = {
         "num_pieces": len(pieces),
         "num_by_kind": num_by_kind,
-        "inputs": [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paths],
+        "inputs": [{"name": source.name, "sha256": source_digest(source)} for source in sources],
         "num_latin_pieces": config.num_latin_pieces,
         "min_character_count": config.min_character_count,
         "python": platform.python_version(),

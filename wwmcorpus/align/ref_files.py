@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wwmcorpus.align.refs import Mode, RefMaker
 from wwmcorpus.records import Rejection
-from wwmcorpus.text import read_sources
+from wwmcorpus.text import Source, read_sources
 
 _BATCH_ROWS = 256
 
@@ -32,11 +32,13 @@ class RefReport:
     counts: dict[str, int]
 
 
-def write_refs(sources: list[Path], output: Path, maker: RefMaker, mode: Mode, keep_blank: bool) -> RefReport:
+def write_refs(
+    sources: Iterable[Source | Path], output: Path, maker: RefMaker, mode: Mode, keep_blank: bool
+) -> RefReport:
     r"""Write the refs of every line of some text files; the file is there whole or not at all.
 
     Args:
-        sources: Text files; rows are their lines, split on ``"\\n"`` only.
+        sources: As ``find_sources`` gives them; rows are the lines of text files, split on ``"\\n"`` only.
         output: The file to write.
         maker: Makes the refs.
         mode: Which of the two kinds is written.
@@ -59,7 +61,7 @@ def write_refs(sources: list[Path], output: Path, maker: RefMaker, mode: Mode, k
     return RefReport(num_rows, num_differing, num_unreadable, dict(maker.aligner.counts))
 
 
-def _lines(sources: Iterable[Path], keep_blank: bool) -> Iterator[str | None]:
+def _lines(sources: Iterable[Source | Path], keep_blank: bool) -> Iterator[str | None]:
     """Give each line without the whitespace around it, as the published script does; None where it is unreadable."""
     for item in read_sources(sources):
         if not isinstance(item, Rejection):

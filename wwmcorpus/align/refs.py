@@ -5,6 +5,7 @@ It is how Hugging Face's scripts stored words before transformers 5. It is made 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.aligner import Aligner
+from wwmcorpus.align.tokenizers import tokenizer_json
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import ConfigError, CorpusError, choices
 from wwmcorpus.records import Pieces, WordSpans
@@ -42,10 +44,14 @@ def chinese_ref(
         tokenizer: The tokenizer of the rows.
         max_length: Pieces per row with [CLS] and [SEP]; positions that truncation removes are absent.
         mode: ``"exact"`` lists every continuing piece, mixed words such as 10万 included. ``"compat"`` reproduces the
-            published script, which matches a line's purely Chinese words again as a set, longest first.
+            published script, which matches a line's purely Chinese words again as a set, longest first. Its
+            positions count a special piece where a text spells one out: to it [MASK] is one piece, not text. The
+            words are the segmenter's all the same, and hold no whitespace; LTP as released glues whitespace to the
+            word before, which that script then takes for no Chinese word.
 
     Raises:
-        ConfigError: the mode is unknown.
+        ConfigError: the mode is unknown, or max_length is below 3.
+        AlignmentError: the segmenter's words are not the text's.
     """
     if mode not in ("exact", "compat"):
         raise ConfigError("unknown mode", value=mode, where="chinese_ref", fix=choices(["exact", "compat"]))
@@ -74,10 +80,18 @@ class RefMaker:
     """
 
     def __init__(self, segmenter: Segmenter, tokenizer: PreTrainedTokenizerFast, max_length: int = 512) -> None:
+        if max_length < 3:
+            raise ConfigError(
+                "rows too short for any piece", value=max_length, where="max_length", fix="[CLS] and [SEP] take two."
+            )
         self.aligner = Aligner(tokenizer)
         self._segmenter, self._capacity = segmenter, max_length - 2
         self._vocabulary = Vocabulary.of(tokenizer)
-        self._begins_han = np.array([bool(piece) and is_han(ord(piece[0])) for piece in self._vocabulary.pieces])
+        pieces = self._vocabulary.pieces
+        self._begins_han = np.array([is_han(ord(piece[0])) if piece else False for piece in pieces])
+        self._is_single = np.array([len(piece) == 1 for piece in pieces])
+        self._is_marked_han = np.array([len(p) == 3 and p.startswith("##") and is_han(ord(p[2])) for p in pieces])
+        self._published = _PublishedTokenizer(tokenizer)
 
     def refs(self, texts: Sequence[str]) -> list[Refs]:
         """Give the refs of each text.
@@ -87,17 +101,48 @@ class RefMaker:
         """
         spans = self._segmenter.segment(texts)
         rows = self.aligner.align(texts, spans)
-        return [self._row(*triple) for triple in zip(texts, spans, rows, strict=True)]
+        return [
+            Refs(self._exact(row), self._compat(text, words, row))
+            for text, words, row in zip(texts, spans, rows, strict=True)
+        ]
 
-    def _row(self, text: str, spans: WordSpans, row: Pieces) -> Refs:
+    def _exact(self, row: Pieces) -> list[int]:
         ids, starts = row.piece_ids[: self._capacity], row.word_start[: self._capacity]
-        continuing = ~self._vocabulary.continues[ids]
-        exact = np.flatnonzero(continuing & ~starts) + 1
+        return (np.flatnonzero(~self._vocabulary.continues[ids] & ~starts) + 1).tolist()
+
+    def _compat(self, text: str, spans: WordSpans, row: Pieces) -> list[int]:
+        """List the single Chinese characters that the published script marks with ``##``, or that have it already."""
+        ids = self._published.read(text) if self._published.reads_otherwise(text) else row.piece_ids
+        ids = ids[: self._capacity]
         words = {text[start:end] for start, end in spans.tolist()}
-        matched = _match_again(
-            [self._vocabulary.pieces[i] for i in ids.tolist()], self._begins_han[ids].tolist(), words
-        )
-        return Refs(exact.tolist(), [i + 1 for i in matched if continuing[i]])
+        pieces = [self._vocabulary.pieces[i] for i in ids.tolist()]
+        matched = _match_again(pieces, self._begins_han[ids].tolist(), words)
+        listed = self._is_marked_han[ids]
+        listed[matched] = self._is_single[ids[matched]]
+        return (np.flatnonzero(listed) + 1).tolist()
+
+
+class _PublishedTokenizer:
+    """The tokenizer as the published script uses it: special pieces that a text spells out are special pieces."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_str(tokenizer_json(tokenizer))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        specials = [token for token in self._tokenizer.get_added_tokens_decoder().values() if token.special]
+        # A special piece that is looked for in normalised text may have any spelling.
+        spellings = [""] if any(token.normalized for token in specials) else [token.content for token in specials]
+        self._spelled = re.compile("|".join(map(re.escape, spellings)))
+
+    def reads_otherwise(self, text: str) -> bool:
+        """Say whether its pieces may differ from an aligner's."""
+        return self._spelled.search(text) is not None
+
+    def read(self, text: str) -> NDArray[np.int32]:
+        """Give its pieces."""
+        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
 
 def _match_again(pieces: list[str], begins_han: list[bool], words: set[str]) -> list[int]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.errors import ConfigError
+from wwmcorpus.errors import ConfigError, CorpusError
 from wwmcorpus.resources import embedded_tokenizer_folder
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
 _EXAMPLES = "'embedded', a folder, a vocab.txt file, or a hub id such as hfl/chinese-roberta-wwm-ext"
@@ -82,16 +83,41 @@ def _from_pretrained(name: str) -> PreTrainedTokenizerFast:
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write tokenizer.json and tokenizer_config.json, and vocab.txt where the model is WordPiece, for older tools."""
-    tokenizer.save_pretrained(str(folder))
+    """Write tokenizer.json and tokenizer_config.json, and vocab.txt where the model is WordPiece, for older tools.
+
+    Raises:
+        CorpusError: the disk does not take them.
+    """
+    try:
+        tokenizer.save_pretrained(str(folder))
+    except Exception as error:  # the Rust binding raises bare exceptions
+        raise CorpusError(
+            f"the tokenizer cannot be written: {error}", value=str(folder), fix="Is the disk full, or read-only?"
+        ) from error
     if _model_type(tokenizer) == "WordPiece":
         pieces = Vocabulary.of(tokenizer).pieces
         (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), "utf-8", newline="\n")
 
 
+def tokenizer_json(tokenizer: PreTrainedTokenizerFast | Tokenizer) -> str:
+    """Give all that a tokenizer is, as tokenizer.json holds it.
+
+    Raises:
+        ConfigError: it is no fast tokenizer, or a part of it is written in Python (as RoFormer's pre-tokenizer is).
+    """
+    try:
+        return cast("str", getattr(tokenizer, "backend_tokenizer", tokenizer).to_str())
+    except Exception as error:  # tokenizers raises bare Exception; AttributeError where there is no such method
+        raise ConfigError(
+            f"a tokenizer that tokenizer.json cannot hold ({error})",
+            value=type(tokenizer).__name__,
+            fix="Use a fast tokenizer without parts written in Python: only such a one is the same everywhere.",
+        ) from error
+
+
 def tokenizer_signature(tokenizer: PreTrainedTokenizerFast) -> str:
     """Give kind and hash of all that decides its pieces: ``"wordpiece@1a2b3c4d"``."""
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state = json.loads(tokenizer_json(tokenizer))
     decisive = {key: state[key] for key in ("added_tokens", "normalizer", "pre_tokenizer", "model")}
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
     return f"{_model_type(tokenizer).lower()}@{digest}"

@@ -19,17 +19,19 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from wwmcorpus.align.line import TextLine
 from wwmcorpus.text import HAN_BLOCKS
 
 _RUN, _SPACE, _ALONE = 0, 1, 2
 # Whitespace to every version of Unicode and to BERT, which removes control characters that are whitespace elsewhere.
 _SPACES = "\t\n\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_MAX_CACHED_RUNS = 1 << 18
+_MAX_RUN_CHARACTERS = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,119 +62,117 @@ class FastWordPiece:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._kind, self._id = _tables(tokenizer.to_str())
+        self._tables = _tables(tokenizer.to_str())
+        self._known = _Known(self._tables.alone_ids)
         self.num_slow_runs = 0
-        self._cache = _RunCache()
 
     def encode(self, texts: Sequence[str]) -> FlatPieces:
         """Give the pieces of each text.
 
         Raises:
-            UnicodeEncodeError: a text holds a lone surrogate.
+            AlignmentError: a text holds half of a surrogate pair.
         """
-        joined = "\n".join(texts)
-        codes = np.frombuffer(joined.encode("utf-32-le"), dtype=np.uint32)
-        kind = self._kind[codes]
-        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        text_begins = np.cumsum(lengths + 1) - lengths - 1
+        return self.encode_line(TextLine.of(texts))
+
+    def encode_line(self, line: TextLine) -> FlatPieces:
+        """Give the pieces of texts that lie on one line."""
+        kind = self._tables.kind.take(line.codes)
         in_run = kind == _RUN
-        run_begins = in_run.copy()
-        run_begins[1:] &= ~in_run[:-1]
+        begins_unit = in_run.copy()
+        begins_unit[1:] &= ~in_run[:-1]
+        begins_unit |= kind == _ALONE
         # A unit is a character alone or a run; it stands where it begins.
-        units = np.flatnonzero(run_begins | (kind == _ALONE))
-        is_run = in_run[units]
-        runs = self._look_up(joined, in_run, units[is_run])
-        counts = np.ones(len(units), dtype=np.int64)
-        counts[is_run] = self._cache.lengths.values[runs]
-        ends = np.cumsum(counts)
-        unit_bounds = np.append(np.searchsorted(units, text_begins), len(units))
-        places = units - np.repeat(text_begins, np.diff(unit_bounds))
-        pieces = self._lay_out(codes, units, is_run, runs, ends - counts, places)
-        return FlatPieces(*pieces, np.append(0, ends)[unit_bounds])
+        units = np.flatnonzero(begins_unit).astype(np.int32)
+        numbers = self._tables.alone_number.take(line.codes.take(units))
+        np.place(numbers, in_run.take(units), self._run_numbers(line.codes, in_run))
+        known = self._known
+        lengths = known.lengths.values.take(numbers)
+        ends = np.cumsum(lengths, dtype=np.int32)
+        unit_bounds = np.append(np.searchsorted(units, line.begins), len(units))
+        units -= line.shifts(unit_bounds)
+        unit_of_piece = np.repeat(np.arange(len(units)), lengths)
+        source = (known.begins.values.take(numbers) - (ends - lengths)).take(unit_of_piece)
+        source += np.arange(len(source), dtype=np.int32)
+        offsets = known.offsets.values.take(source, axis=0)
+        places = units.take(unit_of_piece)
+        for column in offsets.T:
+            column += places
+        return FlatPieces(known.ids.values.take(source), offsets, np.append(0, ends)[unit_bounds].astype(np.int64))
 
-    def _lay_out(
-        self,
-        codes: NDArray[np.uint32],
-        units: NDArray[np.int64],
-        is_run: NDArray[np.bool_],
-        runs: NDArray[np.int64],
-        begins: NDArray[np.int64],
-        places: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Fill ids and offsets: one piece for a character alone, the cached ones for a run."""
-        lengths = self._cache.lengths.values[runs]
-        num_pieces = len(units) - len(runs) + int(lengths.sum())
-        ids = np.empty(num_pieces, dtype=np.int32)
-        offsets = np.empty((num_pieces, 2), dtype=np.int32)
-        chosen = np.flatnonzero(~is_run)
-        alone, alone_places = begins[chosen], places[chosen]
-        ids[alone] = self._id[codes[units[chosen]]]
-        offsets[alone, 0] = alone_places
-        offsets[alone, 1] = alone_places + 1
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        source = np.repeat(self._cache.begins.values[runs], lengths) + within
-        target = np.repeat(begins[is_run], lengths) + within
-        shift = np.repeat(places[is_run], lengths)
-        ids[target] = self._cache.ids.values[source]
-        offsets[target, 0] = self._cache.starts.values[source] + shift
-        offsets[target, 1] = self._cache.ends.values[source] + shift
-        return ids, offsets
-
-    def _look_up(self, joined: str, in_run: NDArray[np.bool_], begins: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the cache's number of each run, learning those that are new."""
-        last = in_run.copy()
-        last[:-1] &= ~in_run[1:]
-        ends = np.flatnonzero(last) + 1
-        runs = [joined[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-        if len(self._cache.numbers) > _MAX_CACHED_RUNS:
-            self._cache = _RunCache()
-        new = [run for run in dict.fromkeys(runs) if run not in self._cache.numbers]
-        if new:
-            self._cache.learn(new, self._tokenizer)
+    def _run_numbers(self, codes: NDArray[np.uint32], in_run: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Give the number of each run, learning those that are new."""
+        if self._known.num_run_characters > _MAX_RUN_CHARACTERS:
+            self._known = _Known(self._tables.alone_ids)
+        kept = in_run.copy()
+        kept[1:] |= in_run[:-1]
+        # Every text is followed by a line break, so that each run has a neighbour to turn into its separator.
+        apart = np.compress(kept, codes * in_run + np.uint32(ord("\n")) * ~in_run)
+        runs = apart.astype("<u4").tobytes().decode("utf-32-le").split("\n")[:-1]
+        found = list(map(self._known.number_of_run.get, runs))
+        if None in found:
+            new = list(dict.fromkeys(run for run, number in zip(runs, found, strict=True) if number is None))
+            self._known.learn(new, self._tokenizer)
             self.num_slow_runs += len(new)
-        return np.fromiter(map(self._cache.numbers.__getitem__, runs), dtype=np.int64, count=len(runs))
+            found = list(map(self._known.number_of_run.get, runs))
+        return np.array(found, dtype=np.int32)
 
 
-class _RunCache:
-    """The pieces of every run seen so far; run number n has the pieces [begins[n], begins[n] + lengths[n])."""
+class _Known:
+    """The pieces of every character alone and of every run seen so far.
 
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-        self.begins, self.lengths = _Growing(), _Growing()
-        self.ids, self.starts, self.ends = _Growing(), _Growing(), _Growing()
+    Each has a number, characters first; number n has the pieces [begins[n], begins[n] + lengths[n]).
+    """
+
+    def __init__(self, alone_ids: NDArray[np.int32]) -> None:
+        self.number_of_run: dict[str, int] = {}
+        self.num_run_characters = 0
+        self.begins = _Growing(np.arange(len(alone_ids), dtype=np.int32))
+        self.lengths = _Growing(np.ones(len(alone_ids), dtype=np.int32))
+        self.ids = _Growing(alone_ids)
+        self.offsets = _Growing(np.tile(np.array([0, 1], dtype=np.int32), (len(alone_ids), 1)))
 
     def learn(self, runs: list[str], tokenizer: Tokenizer) -> None:
         """Ask the tokenizer for the pieces of some new runs."""
-        encodings = tokenizer.encode_batch(runs, add_special_tokens=False)
-        lengths = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
-        offsets = np.array([offset for encoding in encodings for offset in encoding.offsets], dtype=np.int64)
-        self.numbers.update(zip(runs, range(len(self.numbers), len(self.numbers) + len(runs)), strict=True))
-        self.begins.extend(len(self.ids.values) + np.cumsum(lengths) - lengths)
-        self.lengths.extend(lengths)
-        self.ids.extend(np.array([piece_id for encoding in encodings for piece_id in encoding.ids], dtype=np.int64))
-        self.starts.extend(offsets.reshape(-1, 2)[:, 0])
-        self.ends.extend(offsets.reshape(-1, 2)[:, 1])
+        pieces = encode_by_tokenizer(tokenizer, runs)
+        first = len(self.begins.values)
+        self.begins.extend(len(self.ids.values) + pieces.bounds[:-1])
+        self.lengths.extend(np.diff(pieces.bounds))
+        self.ids.extend(pieces.piece_ids)
+        self.offsets.extend(pieces.offsets)
+        self.number_of_run.update(zip(runs, range(first, first + len(runs)), strict=True))
+        self.num_run_characters += sum(map(len, runs))
 
 
 class _Growing:
-    """An int64 array that can be added to without being copied each time."""
+    """An array that can be added to without being copied each time."""
 
-    def __init__(self) -> None:
-        self._room = np.empty(1024, dtype=np.int64)
-        self._length = 0
+    def __init__(self, values: NDArray[np.int32]) -> None:
+        self._room = values
+        self._length = len(values)
 
     @property
-    def values(self) -> NDArray[np.int64]:
+    def values(self) -> NDArray[np.int32]:
         """What was added so far, a view."""
         return self._room[: self._length]
 
-    def extend(self, more: NDArray[np.int64]) -> None:
+    def extend(self, more: NDArray[Any]) -> None:
         """Add values at the end."""
         length = self._length + len(more)
         if length > len(self._room):
-            self._room = np.concatenate([self.values, np.empty(2 * length - self._length, dtype=np.int64)])
+            room = np.empty((2 * length, *self._room.shape[1:]), dtype=self._room.dtype)
+            room[: self._length] = self.values
+            self._room = room
         self._room[self._length : length] = more
         self._length = length
+
+
+def encode_by_tokenizer(tokenizer: Tokenizer, texts: Sequence[str]) -> FlatPieces:
+    """Give the pieces of each text as the tokenizer itself finds them."""
+    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    bounds = np.append(0, np.cumsum([len(encoding.ids) for encoding in encodings], dtype=np.int64))
+    ids = np.array([piece_id for encoding in encodings for piece_id in encoding.ids], dtype=np.int32)
+    offsets = np.array([offset for encoding in encodings for offset in encoding.offsets], dtype=np.int32)
+    return FlatPieces(ids, offsets.reshape(-1, 2), bounds)
 
 
 def is_bert_wordpiece(tokenizer: Tokenizer) -> bool:
@@ -187,31 +187,49 @@ def is_bert_wordpiece(tokenizer: Tokenizer) -> bool:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What a tokenizer does with single code points.
+
+    Attributes:
+        kind: (0x110000,) uint8: part of a run, a space, or alone.
+        alone_number: (0x110000,) int32, numbers those that stand alone.
+        alone_ids: (num_alone,) int32, their pieces.
+    """
+
+    kind: NDArray[np.uint8]
+    alone_number: NDArray[np.int32]
+    alone_ids: NDArray[np.int32]
+
+
 @functools.lru_cache(maxsize=4)
-def _tables(tokenizer_json: str) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Give the kind of each code point, uint8, and the piece of those that stand alone, int32; both (0x110000,)."""
+def _tables(tokenizer_json: str) -> _Tables:
+    """Ask a tokenizer about every code point that may stand alone."""
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.encode_special_tokens = True
     kind = np.full(sys.maxunicode + 1, _RUN, dtype=np.uint8)
-    ids = np.zeros(sys.maxunicode + 1, dtype=np.int32)
     kind[[ord(character) for character in _SPACES]] = _SPACE
     candidates = np.array(_candidates(), dtype=np.int64)
     # Each candidate is asked about between two letters: "a好b a！b ...". It stands alone if both letters stayed whole
     # and it is one piece itself.
-    encoding = tokenizer.encode(" ".join(f"a{chr(code)}b" for code in candidates), add_special_tokens=False)
-    piece_ids, offsets = np.array(encoding.ids), np.array(encoding.offsets).reshape(-1, 2)
-    single = offsets[:, 1] - offsets[:, 0] == 1
-    seen = np.bincount(offsets[:, 0], minlength=4 * len(candidates) + 4).reshape(-1, 4)[: len(candidates)]
-    found = np.full(4 * len(candidates) + 4, -1)
-    found[offsets[single, 0]] = piece_ids[single]
+    asked = encode_by_tokenizer(tokenizer, [" ".join(f"a{chr(code)}b" for code in candidates)])
+    starts = asked.offsets[:, 0]
+    single = asked.offsets[:, 1] - starts == 1
+    places = 4 * len(candidates) + 4
+    num_starting = np.bincount(starts, minlength=places).reshape(-1, 4)[: len(candidates)]
+    is_single = np.zeros(places, dtype=bool)
+    is_single[starts[single]] = True
+    found = np.zeros(places, dtype=np.int32)
+    found[starts] = asked.piece_ids
     found = found.reshape(-1, 4)[: len(candidates)]
-    letters = [tokenizer.token_to_id(letter) for letter in "ab"]
-    alone = (
-        (seen[:, :3] == 1).all(axis=1) & (found[:, 0] == letters[0]) & (found[:, 2] == letters[1]) & (found[:, 1] >= 0)
-    )
-    kind[candidates[alone]] = _ALONE
-    ids[candidates[alone]] = found[alone, 1]
-    return kind, ids
+    letters = encode_by_tokenizer(tokenizer, ["a", "b"]).piece_ids
+    is_alone = (num_starting[:, :3] == 1).all(axis=1) & is_single.reshape(-1, 4)[: len(candidates), :3].all(axis=1)
+    is_alone &= (found[:, [0, 2]] == letters).all(axis=1)
+    alone = candidates[is_alone]
+    kind[alone] = _ALONE
+    alone_number = np.zeros(sys.maxunicode + 1, dtype=np.int32)
+    alone_number[alone] = np.arange(len(alone))
+    return _Tables(kind, alone_number, found[is_alone, 1])
 
 
 @functools.cache

@@ -5,12 +5,70 @@ All texts lie on one line of code points, one after the other, so that every ste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wwmcorpus.align.line import SPACE, TextLine
+from wwmcorpus.align.wordpiece import FlatPieces
 from wwmcorpus.errors import AlignmentError
+from wwmcorpus.records import WordSpans
+
+
+@dataclass(frozen=True, slots=True)
+class WordsOnLine:
+    """The words of all texts of a line.
+
+    Attributes:
+        starts: (num_words,) int32, where each begins on the line.
+        ends: (num_words,) int32, where it ends.
+        begun: (n + 1,) int32, how many words begin before each position of the line.
+        ended: (n + 1,) int32, how many words end at or before each position.
+    """
+
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    begun: NDArray[np.int32]
+    ended: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, spans: Sequence[WordSpans], line: TextLine) -> WordsOnLine:
+        """Put the words of every text on the line.
+
+        Raises:
+            AlignmentError: words of a text do not cover every character that is not whitespace once, in order.
+        """
+        bounds = np.append(0, np.cumsum(np.fromiter(map(len, spans), dtype=np.int64, count=len(spans))))
+        shifts = line.shifts(bounds)
+        flat = np.concatenate([np.empty((0, 2), dtype=np.int32), *spans])
+        starts, ends = flat[:, 0] + shifts, flat[:, 1] + shifts
+        num_positions = len(line.codes) + 1
+        is_fit = (starts >= shifts) & (starts < ends) & (ends < num_positions)
+        is_fit[1:] &= starts[1:] >= ends[:-1]
+        if not is_fit.all():
+            raise _other_text(int(np.searchsorted(bounds, np.argmin(is_fit), side="right")) - 1)
+        begun, ended = _num_by_position(starts + 1, num_positions), _num_by_position(ends, num_positions)
+        is_wrong = (begun[1:] != ended[:-1]) == (line.kinds == SPACE)
+        if is_wrong.any():
+            raise _other_text(line.text_at(int(np.argmax(is_wrong))))
+        return cls(starts, ends, begun, ended)
+
+
+def _num_by_position(marks: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    """Give how many of some distinct marks lie at or before each position, (length,) int32."""
+    marked = np.zeros(length, dtype=bool)
+    marked[marks] = True
+    return np.cumsum(marked, dtype=np.int32)
+
+
+def _other_text(number: int) -> AlignmentError:
+    return AlignmentError(
+        "word spans that are not those of their text",
+        where=f"text {number} of its batch",
+        fix="They must cover all but whitespace, in order: segmenter and tokenizer must read the same normalised text.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,101 +76,58 @@ class Alignment:
     """Which words the pieces hold.
 
     Attributes:
-        word_start: (num_pieces,) bool, True where a word begins.
-        has_piece: (num_words,) bool, False for words of which no piece holds a character.
-        num_one_to_one: Words that share their pieces with no other word.
+        word_start: (num_pieces,) bool, True where a group begins: a word, or several that share a piece, or whitespace.
+        num_words_held: Words that lie in some group; the others have no pieces.
+        num_word_groups: Groups that hold a word; the others are whitespace.
+        num_one_to_one: Groups of one word.
     """
 
     word_start: NDArray[np.bool_]
-    has_piece: NDArray[np.bool_]
+    num_words_held: int
+    num_word_groups: int
     num_one_to_one: int
 
 
-def align_words(
-    offsets: NDArray[np.int32],
-    spans: NDArray[np.int32],
-    piece_bounds: NDArray[np.int64],
-    word_bounds: NDArray[np.int64],
-) -> Alignment:
-    """Say of each piece whether a word begins with it.
+def align_words(pieces: FlatPieces, words: WordsOnLine, line: TextLine) -> Alignment:
+    """Say of each piece whether a group begins with it: what masking will see, whole or not at all.
 
     offsets [[0, 1], [1, 2], [2, 3]], spans [[0, 2], [2, 3]], one text -> word_start [True, False, True]
 
-    Words that share a piece become one word (20|24 against the piece 2024), so that a piece is never masked in part.
+    A piece belongs to the words that hold its characters, whitespace aside: ``Ġhello`` to hello. Words that share a
+    piece become one group (20|24 against the piece 2024), so that a piece is never masked in part. Pieces without any
+    character of a word are groups of their own, one between two words, so that whitespace never joins a word.
 
     Args:
-        offsets: (num_pieces, 2) int32, [start, end) on the common line, in order.
-        spans: (num_words, 2) int32, [start, end) on the common line, sorted and disjoint, covering every character
-            that is not whitespace.
-        piece_bounds: (num_texts + 1,) int64, the pieces of text i are [piece_bounds[i], piece_bounds[i + 1]).
-        word_bounds: (num_texts + 1,) int64, the same for words.
+        pieces: Of the texts of the line. A piece may hold no character (start = end), and several the same one.
+        words: Of the same texts.
+        line: The texts.
 
     Returns:
         The alignment.
-
-    Raises:
-        AlignmentError: a piece lies outside the words of its text: spans and offsets belong to two different texts.
 
     Source:
         Cui et al., arXiv:1906.08101. Unlike the published reference script, positions are kept instead of being
         matched again as a set of words.
     """
-    if len(offsets) == 0:
-        return Alignment(np.empty(0, dtype=bool), np.zeros(len(spans), dtype=bool), 0)
-    ends = np.maximum(offsets[:, 1] - 1, offsets[:, 0])
-    word_at = _words_by_position(max(int(ends.max()), int(spans[-1, 0]) if len(spans) else 0) + 1, spans)
-    first, last = word_at[offsets[:, 0]], word_at[ends]
-    _check_texts(first, ends, spans, piece_bounds, word_bounds)
-    last = np.maximum.accumulate(last)
-    starts = np.empty(len(offsets), dtype=bool)
-    starts[0] = True
-    starts[1:] = first[1:] > last[:-1]
-    has_piece = _words_held(first, last, len(spans))
-    held = np.append(0, np.cumsum(has_piece))
-    group_begins = np.flatnonzero(starts)
-    group_ends = np.append(group_begins[1:], len(starts)) - 1
-    words_of_group = held[last[group_ends] + 1] - held[first[group_begins]]
-    return Alignment(starts, has_piece, int(np.count_nonzero(words_of_group == 1)))
-
-
-def _words_by_position(length: int, spans: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give the word at each position, -1 before the first; whitespace belongs to the word before it."""
-    begins = np.zeros(length, dtype=bool)
-    begins[spans[:, 0]] = True
-    return np.cumsum(begins, dtype=np.int32) - np.int32(1)
-
-
-def _words_held(first: NDArray[np.int32], last: NDArray[np.int32], num_words: int) -> NDArray[np.bool_]:
-    """Say of each word whether it is in the range [first, last] of some piece."""
-    held = np.zeros(num_words, dtype=bool)
-    held[first] = True
-    held[last] = True
-    for piece in np.flatnonzero(last - first > 1).tolist():
-        held[first[piece] : last[piece]] = True
-    return held
-
-
-def _check_texts(
-    first: NDArray[np.int32],
-    ends: NDArray[np.int32],
-    spans: NDArray[np.int32],
-    piece_bounds: NDArray[np.int64],
-    word_bounds: NDArray[np.int64],
-) -> None:
-    """Check that the pieces of each text lie between its first and its last word."""
-    texts = np.flatnonzero(np.diff(piece_bounds))
-    begins = piece_bounds[texts]
-    low, high = word_bounds[texts], word_bounds[texts + 1]
-    last_ends = np.append(0, spans[:, 1])[high]
-    outside = (low == high) | (first[begins] < low) | (np.maximum.reduceat(ends, begins) >= last_ends)
-    if not outside.any():
-        return
-    text = int(np.flatnonzero(outside)[0])
-    words = spans[low[text] : high[text]]
-    shown = f"[{words[0, 0]}, {words[-1, 1]})" if len(words) else "none"
-    raise AlignmentError(
-        f"the pieces of a text lie outside its words: {shown}",
-        value=int(texts[text]),
-        where="number of the text in its batch",
-        fix="Segmenter and tokenizer must read the same normalised text.",
+    if len(pieces.piece_ids) == 0:
+        return Alignment(np.empty(0, dtype=bool), 0, 0, 0)
+    shifts = line.shifts(pieces.bounds)
+    # A piece holds the words [first, last]; where it holds none, first = last + 1 is the word that comes next.
+    first = words.ended.take(pieces.offsets[:, 0] + shifts)
+    last = words.begun.take(pieces.offsets[:, 1] + shifts) - 1
+    is_blank = first > last
+    continues_blank = is_blank[1:] & is_blank[:-1] & (first[1:] == first[:-1])
+    # Offsets rise as a rule. Where they do not, whatever lies between two pieces of one word joins it.
+    if (first[1:] < first[:-1]).any():
+        first = np.minimum.accumulate(first[::-1])[::-1]
+    if (last[1:] < last[:-1]).any():
+        last = np.maximum.accumulate(last)
+    starts = np.empty(len(first), dtype=bool)
+    starts[1:] = (first[1:] > last[:-1]) & ~continues_blank
+    starts[pieces.bounds[:-1][np.diff(pieces.bounds) > 0]] = True
+    begins = np.flatnonzero(starts)
+    ends = np.append(begins[1:], len(starts)) - 1
+    num_words = last.take(ends) - first.take(begins) + 1
+    return Alignment(
+        starts, int(num_words.sum()), int(np.count_nonzero(num_words)), int(np.count_nonzero(num_words == 1))
     )

@@ -1,45 +1,45 @@
 """A build: configuration in, a committed corpus out.
 
-Plan, run, commit: sources are cut into tasks before any work, each task becomes one shard, and ``state.json``, written
-last, makes the folder a corpus. Until then everything lies in a work folder inside the output.
+Plan, run, commit: sources are cut into tasks before any work, each task becomes shards and a record in the work folder,
+and ``state.json``, written last, makes the output a corpus. A build that was stopped anywhere goes on from its records
+when the same command is run again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import logging
-import os
 import platform
-import shutil
 import time
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from wwmcorpus.align import Vocabulary, load_tokenizer, save_tokenizer, tokenizer_signature
-from wwmcorpus.corpus.local import run_tasks
-from wwmcorpus.corpus.manifest import (
-    FORMAT_VERSION,
-    STATE_FILE,
-    Content,
-    Input,
-    Manifest,
-    RejectedDocument,
-    Shard,
-    write_json,
-)
+from wwmcorpus.corpus import commit
+from wwmcorpus.corpus.append import Base, check_new, find_base, keep_base
+from wwmcorpus.corpus.engines import run_tasks
+from wwmcorpus.corpus.inputs import Inputs, find_inputs
+from wwmcorpus.corpus.manifest import FORMAT_VERSION, STATE_FILE, Content, Manifest, RejectedDocument
 from wwmcorpus.corpus.reader import TOKENIZER_FOLDER
-from wwmcorpus.corpus.settings import SPLITS, BuildConfig
-from wwmcorpus.corpus.shards import file_sha256, sync
-from wwmcorpus.corpus.tasks import MAX_EXAMPLES, Blueprint, TaskResult, plan_tasks
+from wwmcorpus.corpus.runner import Blueprint
+from wwmcorpus.corpus.settings import BuildConfig
+from wwmcorpus.corpus.stop_signals import StopSignals
+from wwmcorpus.corpus.supervisor import Conviction
+from wwmcorpus.corpus.tasks import Task, limit_tasks, plan_tasks
+from wwmcorpus.corpus.verify import verify
+from wwmcorpus.corpus.workspace import WORK_FOLDER, Workspace
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.records import Rejection
-from wwmcorpus.text import find_sources, plan_slices, shown
+from wwmcorpus.files import folder_lock, make_folder
+from wwmcorpus.text import plan_slices, shown
 
-SPLITS_FILE = "dataset_dict.json"
-_WORK_FOLDER = ".work"
 _log = logging.getLogger(__name__)
+#: Reasons for leaving a document out that are no fault of it, or were asked for.
+_WANTED = frozenset(("blank", "no_pieces", "empty_source", "long_word"))
 
 
 class Progress(Protocol):
@@ -50,75 +50,128 @@ class Progress(Protocol):
         ...
 
     def advance(self, num_bytes: int) -> None:
-        """Learn that so many more were dealt with."""
+        """Learn that so many more were dealt with; fewer than none where some must be done again."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _Job:
     """What is known before the first task runs."""
 
     config: BuildConfig
     output: Path
-    work: Path
-    sources: list[Path]
-    inputs: tuple[Input, ...]
+    inputs: Inputs
+    workspace: Workspace
+    vocabulary: Vocabulary
+    tokenizer: str
+    base: Base
+    plan: dict[str, Any]
+    tasks: list[Task]
+
+    def source_name(self, source_index: int) -> str:
+        """Give the name of a source by its index in the corpus."""
+        return self.inputs.sources[source_index - len(self.base.inputs)].name
 
 
 def build(config: BuildConfig, progress: Progress | None = None) -> dict[str, Manifest]:
-    """Build a corpus and give the manifest of each split (one, ``"train"``, where there are no splits).
+    """Build a corpus, or go on with a build that was stopped, and give the manifest of each split.
+
+    Returns:
+        One manifest, ``"train"``, where there are no splits; else one per split.
 
     Raises:
         SourceError: an input cannot be found.
         ConfigError: the segmenter or the tokenizer is unknown.
-        CorpusError: the output folder is taken, no document gave a row, or a worker died.
+        CorpusError: the output folder is taken or in use, holds an unfinished build of something else, no document gave
+            a row, too many were rejected, the inputs changed meanwhile, or workers die over no document in particular.
+        InterruptedJobError: a signal came; what was done is kept.
     """
     started = time.monotonic()
-    plan = _prepare(config)
-    try:
-        tokenizer = load_tokenizer(config.tokenizer)
-        vocabulary = Vocabulary.of(tokenizer)
-        tokenizer_folder = plan.work / TOKENIZER_FOLDER
-        save_tokenizer(tokenizer, tokenizer_folder)
-        blueprint = Blueprint(config, str(tokenizer_folder / "tokenizer.json"), vocabulary.special, str(plan.work))
-        tasks = plan_tasks(plan_slices(plan.sources, config.task_bytes), config.task_bytes)
-        if progress:
-            progress.start(sum(part.end - part.start for task in tasks for part in task.slices))
-        results = run_tasks(blueprint, tasks, config.num_workers, progress.advance if progress else lambda _: None)
-        merged = _merge(results, plan)
-        shared = {
-            "format_version": FORMAT_VERSION,
-            "config": config.decisive,
-            "segmenter": merged.segmenter,
-            "tokenizer": tokenizer_signature(tokenizer),
-            "vocabulary_sha256": vocabulary.sha256,
-            "num_pieces": vocabulary.num_pieces,
-            "special_ids": vocabulary.special,
-            "versions": _versions(),
-            "inputs": plan.inputs,
-            "counts": dict(sorted(merged.counts.items())),
-            "rejected": dict(sorted(merged.rejected.items())),
-            "rejected_examples": tuple(RejectedDocument(**_as_dict(rejection)) for rejection in merged.examples),
-        }
-        return _commit(plan, results, shared, _run_facts(plan, started))
-    finally:
-        shutil.rmtree(plan.work, ignore_errors=True)
-
-
-def _prepare(config: BuildConfig) -> _Plan:
-    sources = find_sources(config.inputs)
     output = Path(config.output)
-    inside = [path for path in sources if output.resolve() in path.resolve().parents]
-    if inside:
+    _make_output(output)
+    with folder_lock(output, "wwmcorpus build"), _disk_errors(output):
+        job = _prepare(config, output)
+        manifests = _built_already(job)
+        if manifests is None:
+            _run(job, progress)
+            manifests = _commit(job, started)
+        job.workspace.remove()
+    return manifests
+
+
+def _make_output(output: Path) -> None:
+    try:
+        make_folder(output)
+    except OSError as error:
         raise CorpusError(
-            "an input lies inside the output folder",
-            value=str(inside[0]),
-            where=str(output),
-            fix="Choose a folder outside.",
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    taken = sorted(entry.name for entry in output.iterdir() if entry.name != _WORK_FOLDER)
-    is_corpus = (output / STATE_FILE).exists() or (output / SPLITS_FILE).exists()
+            f"the output folder cannot be made: {error.strerror}", value=str(output), fix="Choose another folder."
+        ) from None
+
+
+def _prepare(config: BuildConfig, output: Path) -> _Job:
+    """Find the inputs, make the plan, and see whether the output may be written."""
+    inputs = find_inputs(config)
+    tokenizer = load_tokenizer(config.tokenizer)
+    vocabulary, signature = Vocabulary.of(tokenizer), tokenizer_signature(tokenizer)
+    workspace = Workspace(output)
+    alike = {
+        "format_version": FORMAT_VERSION,
+        "config": config.decisive,
+        "tokenizer": signature,
+        "vocabulary_sha256": vocabulary.sha256,
+        "versions": _versions(),
+    }
+    base = find_base(config, output, workspace, alike)
+    plan = {
+        **alike,
+        "segmenter": [config.segmenter, config.segmenter_options.values()],
+        "inputs": [each.values() for each in inputs.recorded],
+        "keep_list_sha256": inputs.keep_list_sha256,
+        "base": base.plan,
+    }
+    tasks = _plan_tasks(config, inputs, base)
+    job = _Job(config, output, inputs, workspace, vocabulary, signature, base, plan, tasks)
+    if _built_already(job) is None:
+        if not workspace.holds(plan):
+            _check_free(output, config)
+            check_new(base, inputs.recorded, output)
+        workspace.begin(plan, start_anew=config.overwrite)
+        keep_base(base, config, output, workspace)
+        save_tokenizer(tokenizer, workspace.folder / TOKENIZER_FOLDER)
+    return job
+
+
+def _built_already(job: _Job) -> dict[str, Manifest] | None:
+    """Give the manifests of the corpus in the output folder if it is what the plan would give; None if it is not."""
+    if job.config.overwrite or job.config.append or job.workspace.is_begun():
+        return None
+    folders = {split: commit.split_folder(job.output, split, job.config) for split in job.config.splits}
+    if not all((folder / STATE_FILE).exists() for folder in folders.values()):
+        return None
+    manifests = {split: Manifest.read(folder) for split, folder in folders.items()}
+    if any(manifest.run["plan_sha256"] != _plan_sha256(job) for manifest in manifests.values()):
+        return None
+    verify(job.output)
+    _log.info("it is built already: %s", job.output)
+    return manifests
+
+
+def _plan_sha256(job: _Job) -> str:
+    return hashlib.sha256(json.dumps(job.plan, sort_keys=True).encode()).hexdigest()
+
+
+def _plan_tasks(config: BuildConfig, inputs: Inputs, base: Base) -> list[Task]:
+    first = len(base.inputs)
+    slices = [
+        replace(part, source_index=part.source_index + first) for part in plan_slices(inputs.sources, config.task_bytes)
+    ]
+    tasks = plan_tasks(slices, config.task_bytes)
+    return tasks if config.limit is None else limit_tasks(tasks, config.source, config.limit)
+
+
+def _check_free(output: Path, config: BuildConfig) -> None:
+    taken = sorted(entry.name for entry in output.iterdir() if entry.name not in (WORK_FOLDER, ".lock"))
+    is_corpus = (output / STATE_FILE).exists() or (output / commit.SPLITS_FILE).exists()
     if taken and not is_corpus:
         raise CorpusError(
             "the output folder holds other files",
@@ -126,142 +179,177 @@ def _prepare(config: BuildConfig) -> _Plan:
             where=str(output),
             fix="Choose a new or empty folder.",
         )
-    if is_corpus and not config.overwrite:
+    if is_corpus and not (config.overwrite or config.append):
         raise CorpusError(
             "a corpus is already there",
             value=str(output),
-            fix="Choose another folder, or overwrite it with --overwrite.",
+            fix="Choose another folder, add to it with --append, or replace it with --overwrite.",
         )
     try:
-        _committed(output)
+        commit.committed(output)
     except CorpusError as error:  # better now than after the work
         raise CorpusError(
             f"what lies in the output folder cannot be replaced: {error.what}",
             where=str(output),
             fix="Choose another folder, or delete this one.",
         ) from None
-    work = output / _WORK_FOLDER
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    inputs = tuple(
-        Input(name=shown(path.name), size_bytes=path.stat().st_size, sha256=file_sha256(path)) for path in sources
+
+
+def _run(job: _Job, progress: Progress | None) -> None:
+    """Do the tasks that no record says are done."""
+    config, workspace = job.config, job.workspace
+    done = [task for task in job.tasks if _is_done(job, task)]
+    left = [task for task in job.tasks if task not in done]
+    advance: Callable[[int], None] = progress.advance if progress else lambda _: None
+    if progress:
+        progress.start(sum(task.size_bytes for task in job.tasks))
+        advance(sum(task.size_bytes for task in done))
+    if done:
+        _log.info("%d of %d tasks are done already", len(done), len(job.tasks))
+    limit = _RejectLimit(job)
+    blueprint = Blueprint(
+        config,
+        str(workspace.folder / TOKENIZER_FOLDER / "tokenizer.json"),
+        tuple(job.vocabulary.special.items()),
+        str(workspace.shards),
+        job.base.num_tasks,
+        len(job.base.inputs),
     )
-    return _Plan(config, output, work, sources, inputs)
+    quarantine = frozenset((each.source_index, each.offset) for each in workspace.quarantine)
+    with StopSignals() as stop:
+        for record in run_tasks(blueprint, left, quarantine, _convicting(job), advance, stop):
+            workspace.add(record)
+            limit.check(record.rejected)
+        stop.raise_if_received(str(job.output), "Run the same command again: it goes on with the tasks that are left.")
 
 
-def _merge(results: list[TaskResult], plan: _Plan) -> TaskResult:
-    """Add up the tasks' counts; a source that gave neither a document nor a rejection becomes a rejection."""
-    total = TaskResult(index=0, segmenter=_only_segmenter(results))
-    seen: set[int] = set()
-    for result in results:
-        total.counts.update(result.counts)
-        total.rejected.update(result.rejected)
-        total.examples.extend(result.examples)
-        seen |= result.sources_seen
-    for index, path in enumerate(plan.sources):
-        if index not in seen:
-            total.rejected["empty_source"] += 1
-            total.examples.append(Rejection("empty_source", shown(path.name), 0, "the file holds no document"))
-    kept: Counter[str] = Counter()
-    examples = []
-    for rejection in total.examples:
-        kept[rejection.reason] += 1
-        if kept[rejection.reason] <= MAX_EXAMPLES:
-            examples.append(rejection)
-    total.examples = examples
-    for reason, count in sorted(total.rejected.items()):
-        first = next(rejection for rejection in examples if rejection.reason == reason)
-        _log.warning(
-            "%d rejected: %s; the first: %s at byte %d (%s)",
-            count,
-            reason,
-            first.source,
-            first.offset_bytes,
-            first.detail,
+def _is_done(job: _Job, task: Task) -> bool:
+    record = job.workspace.record(task.index)
+    return record is not None and commit.is_stored(record, job.workspace, job.output, job.config)
+
+
+def _convicting(job: _Job) -> Callable[[Conviction], None]:
+    def convict(found: Conviction) -> None:
+        source_index, offset = found.place
+        name = job.source_name(source_index)
+        _log.warning("quarantined, as it alone killed two workers (%s): %s at %d", found.cause, name, offset)
+        job.workspace.convict(
+            RejectedDocument(
+                reason="quarantined", source=name, source_index=source_index, offset=offset, detail=found.cause
+            )
         )
-    if total.counts["rows"] == 0:
-        found = "; ".join(f"{r.reason}: {r.source} at byte {r.offset_bytes} ({r.detail})" for r in examples[:5])
-        raise CorpusError(
-            "no document gave a row",
-            value=found,
-            where=", ".join(plan.config.inputs),
-            fix="Check the inputs and how documents are separated.",
+
+    return convict
+
+
+class _RejectLimit:
+    """Fails a job that has to leave out more documents than it was allowed to."""
+
+    def __init__(self, job: _Job) -> None:
+        self._max_rejects, self._output = job.config.max_rejects, job.output
+        self._wanted = _WANTED | job.config.clean.reasons
+        self._found = 0
+        for task in job.tasks:
+            record = job.workspace.record(task.index) if self._max_rejects is not None else None
+            if record is not None:
+                self.check(record.rejected)
+
+    def check(self, rejected: dict[str, int]) -> None:
+        """Count the rejections of a task that are faults of documents."""
+        self._found += sum(count for reason, count in rejected.items() if reason not in self._wanted)
+        if self._max_rejects is not None and self._found > self._max_rejects:
+            raise CorpusError(
+                f"{self._found} documents were rejected, more than max_rejects = {self._max_rejects}",
+                value=rejected,
+                where=str(self._output / WORK_FOLDER / "shards"),
+                fix="See rejected-*.jsonl there; mend the inputs, or allow more with --max-rejects and run it again.",
+            )
+
+
+def _commit(job: _Job, started: float) -> dict[str, Manifest]:
+    """Put the tasks' shards and the manifests in place."""
+    job.inputs.check_unchanged()
+    totals = job.base.totals()
+    commit.add_records(totals, job.workspace.records(len(job.tasks)))
+    _add_empty_sources(job, totals)
+    _report_rejections(totals)
+    _check_rows(job, totals)
+    config, output = job.config, job.output
+    commit.remove_unlike(output, config, job.vocabulary)
+    commit.place_files(totals, job.workspace, output, config, job.vocabulary)
+    first = config.splits[0]
+    rejections = commit.place_rejections(totals.rejections, job.workspace, commit.split_folder(output, first, config))
+    shared = _shared_content(job, totals)
+    contents = {
+        split: Content(
+            split=split,
+            shards=tuple(totals.shards[split]),
+            rejections=rejections if split == first else None,
+            **shared,
         )
-    return total
-
-
-def _only_segmenter(results: list[TaskResult]) -> str:
-    signatures = sorted({result.segmenter for result in results})
-    if len(signatures) > 1:
-        raise CorpusError(
-            "the segmenter changed while the build ran", value=signatures, fix="Leave its files alone, and build again."
-        )
-    return signatures[0]
-
-
-def _commit(plan: _Plan, results: list[TaskResult], shared: dict[str, Any], run: dict[str, Any]) -> dict[str, Manifest]:
-    """Bring the shards under their final names and write the manifests, the commit points last."""
-    splits = plan.config.splits
-    _remove_corpus(plan.output)
-    manifests = {}
-    for split in splits:
-        folder = plan.output / split if len(splits) > 1 else plan.output
-        folder.mkdir(exist_ok=True)
-        shutil.copytree(plan.work / TOKENIZER_FOLDER, folder / TOKENIZER_FOLDER)
-        content = Content(split=split, shards=_place_shards(results, split, folder), **shared)
-        manifests[split] = Manifest(content=content, run=run)
-        manifests[split].commit(folder)
-    if len(splits) > 1:
-        fingerprints = {split: manifest.fingerprint for split, manifest in manifests.items()}
-        write_json(plan.output / SPLITS_FILE, {"splits": list(splits), "wwmcorpus": {"fingerprints": fingerprints}})
+        for split in config.splits
+    }
+    manifests = commit.write_manifests(output, config, contents, _run_facts(job, totals, started))
+    for split, manifest in manifests.items():
+        commit.remove_leftovers(commit.split_folder(output, split, config), manifest)
     return manifests
 
 
-def _place_shards(results: list[TaskResult], split: str, folder: Path) -> tuple[Shard, ...]:
-    """Rename the attempts of a split; shards without rows are left behind unless there is no other."""
-    attempts = [result.shards[split] for result in results]
-    attempts = [attempt for attempt in attempts if attempt.num_rows] or attempts[:1]
-    shards = []
-    for index, attempt in enumerate(attempts):
-        name = f"data-{index:05d}-of-{len(attempts):05d}-{attempt.sha256[:8]}.arrow"
-        os.replace(attempt.path, folder / name)
-        shards.append(
-            Shard(
-                name=name,
-                num_rows=attempt.num_rows,
-                num_words=attempt.num_words,
-                num_pieces=attempt.num_pieces,
-                size_bytes=attempt.size_bytes,
-                sha256=attempt.sha256,
+def _shared_content(job: _Job, totals: commit.Totals) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "config": job.config.decisive,
+        "segmenter": totals.segmenter,
+        "tokenizer": job.tokenizer,
+        "vocabulary_sha256": job.vocabulary.sha256,
+        "num_pieces": job.vocabulary.num_pieces,
+        "special_ids": job.vocabulary.special,
+        "versions": _versions(),
+        "inputs": (*job.base.inputs, *job.inputs.recorded),
+        "counts": dict(sorted(totals.counts.items())),
+        "rejected": dict(sorted(totals.rejected.items())),
+        "rejected_examples": tuple(totals.examples),
+        "quarantine": (*job.base.quarantine, *job.workspace.quarantine),
+        "keep_list_sha256": job.base.keep_list_sha256(job.inputs.keep_list_sha256),
+        "statistics": totals.statistics,
+        "num_tasks": job.base.num_tasks + len(job.tasks),
+    }
+
+
+def _add_empty_sources(job: _Job, totals: commit.Totals) -> None:
+    """A source that gave neither a document nor a rejection becomes a rejection; a limit may never have come to it."""
+    planned = {part.source_index for task in job.tasks for part in task.slices}
+    for index in sorted(planned - totals.sources_seen):
+        totals.rejected["empty_source"] += 1
+        totals.examples.append(
+            RejectedDocument(
+                reason="empty_source",
+                source=job.source_name(index),
+                source_index=index,
+                offset=0,
+                detail="it holds no document",
             )
         )
-    sync(folder)
-    return tuple(shards)
 
 
-def _remove_corpus(output: Path) -> None:
-    """Take away a committed corpus, its commit points first; nothing but what its manifests name is touched."""
-    committed = _committed(output)
-    (output / SPLITS_FILE).unlink(missing_ok=True)
-    for folder, manifest in committed.items():
-        (folder / STATE_FILE).unlink()
-        for name in (*(shard.name for shard in manifest.content.shards), "dataset_info.json"):
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / TOKENIZER_FOLDER, ignore_errors=True)
-        if folder != output and not any(folder.iterdir()):
-            folder.rmdir()
+def _report_rejections(totals: commit.Totals) -> None:
+    for reason, count in sorted(totals.rejected.items()):
+        first = next(found for found in totals.examples if found.reason == reason)
+        _log.warning(
+            "%d rejected: %s; the first: %s at %d (%s)", count, reason, first.source, first.offset, first.detail
+        )
 
 
-def _committed(output: Path) -> dict[Path, Manifest]:
-    """Give the manifests of the corpus, or of its splits, that an output folder holds, by folder.
-
-    Raises:
-        CorpusError: what is there is not ours, of another format, or damaged.
-    """
-    folders = [output] if (output / STATE_FILE).exists() else []
-    if (output / SPLITS_FILE).exists():
-        folders += [output / split for split in SPLITS if (output / split / STATE_FILE).exists()]
-    return {folder: Manifest.read(folder) for folder in folders}
+def _check_rows(job: _Job, totals: commit.Totals) -> None:
+    if totals.counts["rows"] == 0:
+        job.workspace.remove()
+        found = "; ".join(f"{r.reason}: {r.source} at {r.offset} ({r.detail})" for r in totals.examples[:5])
+        raise CorpusError(
+            "no document gave a row",
+            value=found,
+            where=", ".join(job.config.inputs),
+            fix="Check the inputs and how documents are separated.",
+        )
 
 
 def _versions() -> dict[str, str]:
@@ -269,20 +357,30 @@ def _versions() -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def _run_facts(plan: _Plan, started: float) -> dict[str, Any]:
+def _run_facts(job: _Job, totals: commit.Totals, started: float) -> dict[str, Any]:
     return {
+        "plan_sha256": _plan_sha256(job),
         "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.monotonic() - started, 3),
-        "num_workers": plan.config.num_workers,
-        "inputs": [shown(path) for path in plan.sources],
+        "stage_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(totals.stage_seconds.items())},
+        "segmenter": job.config.segmenter,
+        "tokenizer": job.config.tokenizer,
+        "engine": job.config.engine,
+        "num_workers": job.config.num_workers,
+        "inputs": [shown(source.location) for source in job.inputs.sources],
         "python": platform.python_version(),
     }
 
 
-def _as_dict(rejection: Rejection) -> dict[str, Any]:
-    return {
-        "reason": rejection.reason,
-        "source": rejection.source,
-        "offset_bytes": rejection.offset_bytes,
-        "detail": rejection.detail,
-    }
+@contextlib.contextmanager
+def _disk_errors(output: Path) -> Iterator[None]:
+    """Make what the system refuses one message."""
+    try:
+        yield
+    except OSError as error:
+        raise CorpusError(
+            f"the system refuses: {error.strerror or error}",
+            value=error.filename,
+            where=str(output),
+            fix="Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped.",
+        ) from error

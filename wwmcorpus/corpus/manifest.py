@@ -8,48 +8,66 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field
 
 from wwmcorpus.config import Config
-from wwmcorpus.corpus.shards import sync
+from wwmcorpus.corpus.statistics import Statistics
 from wwmcorpus.errors import ConfigError, CorpusError
+from wwmcorpus.files import write_json
+from wwmcorpus.records import Rejection
 
 #: Raised when shards of the same rows would have other bytes. A corpus of another format must be built again.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 STATE_FILE = "state.json"
 _KEY = "wwmcorpus"
 
 
 class Input(Config):
-    """One source file."""
+    """One source."""
 
     name: str
     size_bytes: int
     sha256: str
 
 
-class Shard(Config):
-    """One Arrow file; ``name`` is relative to the corpus folder and has no folder in it."""
+class StoredFile(Config):
+    """One file; ``name`` is relative to its folder and has no folder in it."""
 
     name: str
+    size_bytes: int
+    sha256: str
+
+
+class Shard(StoredFile):
+    """One Arrow file."""
+
     num_rows: int
     num_words: int
     num_pieces: int
-    size_bytes: int
-    sha256: str
 
 
 class RejectedDocument(Config):
-    """A rejection that the manifest keeps as an example, with the place to look at."""
+    """Something that was left out, with the place to look at."""
 
     reason: str
     source: str
-    offset_bytes: int
+    source_index: int
+    offset: int
     detail: str
+
+    @classmethod
+    def of(cls, rejection: Rejection) -> RejectedDocument:
+        """Give the record of a rejection."""
+        return cls(
+            reason=rejection.reason,
+            source=rejection.source,
+            source_index=rejection.source_index,
+            offset=rejection.offset,
+            detail=rejection.detail,
+        )
 
 
 class Content(Config):
@@ -68,17 +86,29 @@ class Content(Config):
     shards: tuple[Shard, ...] = Field(strict=False)
     #: Everything counted on the way: documents, words, pieces, dropped words ...; of all splits together.
     counts: dict[str, int]
-    #: Rejected documents by reason; of all splits together.
+    #: Rejections by reason; of all splits together.
     rejected: dict[str, int]
     #: The first rejections of each reason.
     rejected_examples: tuple[RejectedDocument, ...] = Field(strict=False)
+    #: The file that lists every rejection, in the folder of the first split; None in the others, or without any.
+    rejections: StoredFile | None
+    #: Documents that killed the workers which read them, and were left out.
+    quarantine: tuple[RejectedDocument, ...] = Field(strict=False)
+    #: Hash of the list of duplicates that were left out; None without deduplication.
+    keep_list_sha256: str | None
+    #: For the report; of all splits together.
+    statistics: Statistics
+    #: How many tasks made the shards: those that are appended count on from there.
+    num_tasks: int
 
 
 class Manifest(Config):
     """The manifest of one corpus folder."""
 
     content: Content
-    #: When, where and how it was built: no part of the fingerprint.
+    #: Files of the tokenizer beside the rows. Their layout is the libraries' business, and no part of the content.
+    tokenizer_files: tuple[StoredFile, ...] = Field(strict=False)
+    #: When, where and how it was built.
     run: dict[str, Any]
 
     @property
@@ -87,11 +117,23 @@ class Manifest(Config):
         return sum(shard.num_rows for shard in self.content.shards)
 
     @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """What the manifest commits: the shards, and the list of rejections where there is one."""
+        rejections = self.content.rejections
+        return (*self.content.shards, *((rejections,) if rejections else ()))
+
+    @property
     def fingerprint(self) -> str:
         """sha256 of all rows in order and of the vocabulary that gives their ids a meaning, in hexadecimal."""
         parts = [str(self.content.format_version), self.content.vocabulary_sha256]
         parts += [shard.sha256 for shard in self.content.shards]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def content_sha256(self) -> str:
+        """sha256 of the content as JSON with sorted keys, in hexadecimal: equal for builds that gave the same."""
+        content = self.values()["content"]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
     @property
     def signature(self) -> str:
@@ -103,7 +145,7 @@ class Manifest(Config):
                 f"seg:{content.segmenter}",
                 f"tok:{content.tokenizer}",
                 f"len:{content.config['max_length']}",
-                f"pack:{content.config['pack']}",
+                f"pack:{content.config['pairs'] or content.config['pack']}",
                 f"fmt:{content.format_version}",
                 f"v:{content.versions['wwmcorpus']}",
             ]
@@ -119,7 +161,7 @@ class Manifest(Config):
             "_format_type": None,
             "_output_all_columns": False,
             "_split": self.content.split,
-            _KEY: self.values(),
+            _KEY: {**self.values(), "content_sha256": self.content_sha256},
         }
         write_json(folder / "dataset_info.json", {})
         write_json(folder / STATE_FILE, state)
@@ -147,17 +189,24 @@ class Manifest(Config):
                 value=str(folder),
                 fix="Build it again.",
             )
+        content_sha256 = values.pop("content_sha256", None)
         try:
             manifest = cls(**values)
         except ConfigError as error:
             raise CorpusError(
                 f"the manifest is damaged: {error}", value=str(path), fix="Build the corpus again."
             ) from None
-        for shard in manifest.content.shards:
-            if Path(shard.name).name != shard.name or shard.name.startswith("."):
+        if manifest.content_sha256 != content_sha256:
+            raise CorpusError(
+                f"the manifest is damaged: its content has sha256 {manifest.content_sha256[:16]}, not {content_sha256}",
+                value=str(path),
+                fix="Build the corpus again.",
+            )
+        for file in manifest.files:
+            if Path(file.name).name != file.name or file.name.startswith("."):
                 raise CorpusError(
-                    "a shard's name leaves the corpus folder",
-                    value=shard.name,
+                    "a file's name leaves the corpus folder",
+                    value=file.name,
                     where=str(path),
                     fix="Do not open this corpus.",
                 )
@@ -169,15 +218,3 @@ def _where_else(folder: Path) -> str:
     if splits:
         return f"It has splits; open one of: {', '.join(str(folder / split) for split in splits)}."
     return "Check the path, or build one with wwmcorpus build."
-
-
-def write_json(path: Path, values: object) -> None:
-    """Write a JSON file so that it is there whole or not at all."""
-    attempt = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with attempt.open("w", encoding="utf-8", newline="\n") as file:
-        json.dump(values, file, ensure_ascii=False, indent=1, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    attempt.replace(path)
-    sync(path.parent)

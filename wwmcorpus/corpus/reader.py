@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
+from wwmcorpus.corpus.batches import bounds_of
 from wwmcorpus.corpus.manifest import Manifest
 from wwmcorpus.corpus.shards import ShardBatch, open_shard
 from wwmcorpus.errors import CorpusError
@@ -17,11 +19,14 @@ from wwmcorpus.records import Rows
 
 TOKENIZER_FOLDER = "tokenizer"
 
+T = TypeVar("T", bound=np.generic)
+
 
 class Corpus:
     """A committed corpus, opened for reading.
 
-    ``corpus[i]`` gives one row as a dict with ``input_ids`` (n,) int32 and ``word_start`` (n,) bool.
+    ``corpus[i]`` gives one row as a dict with ``input_ids`` (n,) int32 and ``word_start`` (n,) bool; where rows are
+    sentence pairs also with ``token_type_ids`` (n,) int8 and ``pair_label`` () int8.
 
     Args:
         path: A corpus folder.
@@ -30,6 +35,10 @@ class Corpus:
         path: The folder.
         manifest: What the corpus is and was made from.
         vocabulary: Which id is which piece.
+        has_pairs: Whether its rows are sentence pairs.
+
+    Raises:
+        CorpusError: there is no corpus, or it is damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -48,6 +57,10 @@ class Corpus:
                     fix="Build it again.",
                 )
             self._batches += batches
+        paired = {batch.pair_label is not None for batch in self._batches}
+        if len(paired) > 1:
+            raise CorpusError("only some shards hold sentence pairs", where=str(path), fix="Build the corpus again.")
+        self.has_pairs = paired == {True}
         sizes = [len(batch.bounds) - 1 for batch in self._batches]
         self._batch_begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
@@ -56,7 +69,10 @@ class Corpus:
 
     def __getitem__(self, index: int) -> dict[str, NDArray[np.generic]]:
         rows = self.rows([index])
-        return {"input_ids": rows.input_ids, "word_start": rows.word_start}
+        row: dict[str, NDArray[np.generic]] = {"input_ids": rows.input_ids, "word_start": rows.word_start}
+        if rows.token_type_ids is not None and rows.pair_label is not None:
+            row |= {"token_type_ids": rows.token_type_ids, "pair_label": rows.pair_label[0]}
+        return row
 
     def __iter__(self) -> Iterator[dict[str, NDArray[np.generic]]]:
         return (self[index] for index in range(len(self)))
@@ -99,15 +115,24 @@ class Corpus:
         places = wanted - self._batch_begins[homes]
         ids: list[NDArray[np.integer]] = []
         starts: list[NDArray[np.bool_]] = []
+        types: list[NDArray[np.int8]] = []
+        labels: list[int] = []
         for home, place in zip(homes.tolist(), places.tolist(), strict=True):
             batch = self._batches[home]
             begin, end = int(batch.bounds[place]), int(batch.bounds[place + 1])
             ids.append(batch.input_ids[begin:end])
             starts.append(batch.word_start(begin, end))
-        bounds = np.zeros(len(ids) + 1, dtype=np.int64)
-        np.cumsum([len(row) for row in ids], out=bounds[1:])
-        flat = np.concatenate(ids) if ids else np.empty(0, np.int32)
-        return Rows(flat.astype(np.int32), np.concatenate(starts) if starts else np.empty(0, bool), bounds, wanted)
+            if batch.token_type_ids is not None and batch.pair_label is not None:
+                types.append(batch.token_type_ids[begin:end])
+                labels.append(batch.pair_label[place])
+        return Rows(
+            _end_to_end(ids, np.int32),
+            _end_to_end(starts, np.bool_),
+            bounds_of(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))),
+            wanted,
+            _end_to_end(types, np.int8) if self.has_pairs else None,
+            np.array(labels, dtype=np.int8) if self.has_pairs else None,
+        )
 
     def piece_counts(self) -> NDArray[np.int64]:
         """Count how often each piece occurs in the corpus, (vocabulary.num_pieces,) int64."""
@@ -134,6 +159,10 @@ class Corpus:
                 fix="Put the right tokenizer back, or build the corpus again.",
             )
         return vocabulary
+
+
+def _end_to_end(parts: Sequence[NDArray[np.generic]], kind: type[T]) -> NDArray[T]:
+    return np.concatenate(parts).astype(kind, copy=False) if parts else np.empty(0, dtype=kind)
 
 
 def open_corpus(path: str | Path) -> Corpus:

@@ -1,14 +1,14 @@
 """Rows in, one Arrow shard on disk out; and a shard on disk back as flat arrays without a copy.
 
 A shard is an Arrow IPC *stream*, uncompressed: ``datasets.load_from_disk`` memory-maps it as it is. It carries no
-``huggingface`` schema metadata, so that datasets 3, 4 and 5 all open it.
+``huggingface`` schema metadata, so that datasets 3, 4 and 5 all open it. Rows of sentence pairs have two columns more.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,74 +16,123 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from wwmcorpus.corpus.batches import PackedRows
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.records import Sequence
+from wwmcorpus.files import sync
 
+#: Rows of a record batch; the last one of a shard may have fewer.
 BATCH_ROWS = 1024
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
-def shard_schema(num_pieces: int) -> pa.Schema:
+def shard_schema(num_pieces: int, pairs: bool = False) -> pa.Schema:
     """Give the columns of a shard for a vocabulary of ``num_pieces``: uint16 ids where they fit, else int32."""
     ids = pa.uint16() if num_pieces <= 65_535 else pa.int32()
-    return pa.schema(
-        [
-            ("input_ids", pa.list_(ids)),
-            ("word_start", pa.list_(pa.bool_())),
-            ("source_index", pa.list_(pa.int32())),
-            ("document_offset", pa.list_(pa.int64())),
-        ]
-    )
+    columns = [
+        ("input_ids", pa.list_(ids)),
+        ("word_start", pa.list_(pa.bool_())),
+        ("source_index", pa.list_(pa.int32())),
+        ("document_offset", pa.list_(pa.int64())),
+    ]
+    if pairs:
+        columns += [("token_type_ids", pa.list_(pa.int8())), ("pair_label", pa.int8())]
+    return pa.schema(columns)
 
 
 class ShardWriter:
-    """Writes rows to an attempt file; nothing else reads it until it is committed under its final name."""
+    """Writes rows to an attempt file; nothing else reads it until it is committed under its final name.
 
-    def __init__(self, path: Path, num_pieces: int) -> None:
+    The bytes of the file depend on the rows alone, not on how many come at once.
+
+    Args:
+        path: The attempt file.
+        num_pieces: Size of the vocabulary.
+        pairs: Whether rows have ``token_type_ids`` and ``pair_label``.
+
+    Attributes:
+        path: The attempt file.
+        num_rows: Rows so far.
+        num_words: Words so far; special pieces are none.
+        num_pieces: Pieces so far, special ones counted.
+
+    Raises:
+        CorpusError: here, or from any method: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, num_pieces: int, pairs: bool = False) -> None:
         self.path = path
         self.num_rows = self.num_words = self.num_pieces = 0
-        self._schema = shard_schema(num_pieces)
-        self._file = pa.OSFile(str(path), "wb")
-        self._writer = pa.ipc.new_stream(self._file, self._schema)
-        self._waiting: list[Sequence] = []
+        self._schema = shard_schema(num_pieces, pairs)
+        self._id_type = self._schema.field("input_ids").type.value_type.to_pandas_dtype()
+        self._waiting: list[PackedRows] = []
+        self._num_waiting = self._num_waiting_pieces = self._written_bytes = 0
+        with _writing(path):
+            self._file = pa.OSFile(str(path), "wb")
+            self._writer = pa.ipc.new_stream(self._file, self._schema)
 
-    def write(self, rows: Iterable[Sequence]) -> None:
+    @property
+    def size_bytes(self) -> int:
+        """About how large the file is, with what waits to be written."""
+        return self._written_bytes + self._num_waiting_pieces * int(np.dtype(self._id_type).itemsize)
+
+    def write(self, rows: PackedRows) -> None:
         """Add rows, in order."""
-        for row in rows:
-            self._waiting.append(row)
-            if len(self._waiting) == BATCH_ROWS:
-                self._flush()
+        if not rows.num_rows:
+            return
+        self._waiting.append(rows)
+        self._num_waiting += rows.num_rows
+        self._num_waiting_pieces += len(rows.input_ids)
+        self.num_rows += rows.num_rows
+        self.num_pieces += len(rows.input_ids)
+        num_separators = 2 * rows.num_rows if rows.token_type_ids is not None else len(rows.source_index)
+        self.num_words += int(np.count_nonzero(rows.word_start)) - rows.num_rows - num_separators
+        if self._num_waiting >= BATCH_ROWS:
+            self._flush(self._num_waiting - self._num_waiting % BATCH_ROWS)
 
     def close(self) -> None:
         """Write what waits and the end mark, and have the disk keep it."""
-        self._flush()
-        self._writer.close()
-        self._file.close()
-        sync(self.path)
+        if self._num_waiting:
+            self._flush(self._num_waiting)
+        with _writing(self.path):
+            self._writer.close()
+            self._file.close()
+            sync(self.path)
+        self._written_bytes = self.path.stat().st_size
 
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        lengths = [len(row.input_ids) for row in self._waiting]
-        bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        ids = np.concatenate([row.input_ids for row in self._waiting])
-        starts = np.concatenate([row.word_start for row in self._waiting])
-        one_each = np.arange(len(self._waiting) + 1, dtype=np.int32)
+    def _flush(self, num_rows: int) -> None:
+        """Write the first ``num_rows`` of the rows that wait."""
+        rows = PackedRows.joined(self._waiting)
+        with _writing(self.path):
+            for begin in range(0, num_rows, BATCH_ROWS):
+                self._writer.write_batch(self._record_batch(rows.between(begin, min(begin + BATCH_ROWS, num_rows))))
+            self._written_bytes = self._file.tell()
+        rest = rows.between(num_rows, rows.num_rows)
+        self._waiting = [rest] if rest.num_rows else []
+        self._num_waiting, self._num_waiting_pieces = rest.num_rows, len(rest.input_ids)
+
+    def _record_batch(self, rows: PackedRows) -> pa.RecordBatch:
+        bounds = pa.array(rows.bounds.astype(np.int32))
+        entries = pa.array(rows.provenance_bounds.astype(np.int32))
+        bits = pa.py_buffer(np.packbits(rows.word_start, bitorder="little"))
         columns = [
-            _lists(bounds, pa.array(ids, type=self._schema.field("input_ids").type.value_type)),
-            _lists(bounds, pa.array(starts)),
-            _lists(one_each, pa.array([row.source_index for row in self._waiting], pa.int32())),
-            _lists(one_each, pa.array([row.offset_bytes for row in self._waiting], pa.int64())),
+            pa.ListArray.from_arrays(bounds, pa.array(rows.input_ids.astype(self._id_type))),
+            pa.ListArray.from_arrays(bounds, pa.Array.from_buffers(pa.bool_(), len(rows.word_start), [None, bits])),
+            pa.ListArray.from_arrays(entries, pa.array(rows.source_index)),
+            pa.ListArray.from_arrays(entries, pa.array(rows.document_offset)),
         ]
-        self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
-        self.num_rows += len(lengths)
-        self.num_pieces += len(ids)
-        self.num_words += int(starts.sum()) - 2 * len(lengths)
-        self._waiting.clear()
+        if rows.token_type_ids is not None:
+            columns += [pa.ListArray.from_arrays(bounds, pa.array(rows.token_type_ids)), pa.array(rows.pair_label)]
+        return pa.record_batch(columns, schema=self._schema)
 
 
-def _lists(bounds: NDArray[np.int32], values: pa.Array) -> pa.ListArray:
-    return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), values)
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CorpusError(
+            f"a shard cannot be written: {error}", value=path.name, where=str(path.parent), fix="Make room on the disk."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +143,15 @@ class ShardBatch:
         input_ids: (num_values,) uint16 or int32.
         bounds: (num_rows + 1,) int32 into ``input_ids``.
         start_bits: The ``word_start`` bitmap, one bit a piece, least significant bit first.
+        token_type_ids: (num_values,) int8; None where rows are no pairs.
+        pair_label: (num_rows,) int8; None where rows are no pairs.
     """
 
     input_ids: NDArray[np.integer]
     bounds: NDArray[np.int32]
     start_bits: NDArray[np.uint8]
+    token_type_ids: NDArray[np.int8] | None = None
+    pair_label: NDArray[np.int8] | None = None
 
     def word_start(self, begin: int, end: int) -> NDArray[np.bool_]:
         """Give ``word_start`` of the values [begin, end), (end - begin,) bool."""
@@ -125,10 +178,10 @@ def open_shard(path: Path, num_pieces: int) -> list[ShardBatch]:
         raise CorpusError(
             f"a shard does not open: {error}", value=path.name, where=str(path.parent), fix="Build the corpus again."
         ) from None
-    wanted = shard_schema(num_pieces)
-    if table.schema != wanted:
+    single, paired = shard_schema(num_pieces), shard_schema(num_pieces, pairs=True)
+    if table.schema not in (single, paired):
         raise CorpusError(
-            f"a shard has the columns {_columns(table.schema)}, not {_columns(wanted)}",
+            f"a shard has the columns {_columns(table.schema)}, not {_columns(single)}",
             where=str(path),
             fix="Build the corpus again.",
         )
@@ -140,27 +193,26 @@ def _columns(schema: pa.Schema) -> str:
 
 
 def _views(batch: pa.RecordBatch, path: Path) -> ShardBatch:
-    ids, starts = batch.column("input_ids"), batch.column("word_start")
-    if any(column.null_count for column in (ids, ids.values, starts, starts.values)):
-        raise CorpusError("a shard has rows or pieces that are null", where=str(path), fix="Build the corpus again.")
+    lists = [column for column in batch.columns if pa.types.is_list(column.type)]
+    if any(column.null_count for column in [*batch.columns, *(column.values for column in lists)]):
+        raise CorpusError("a shard has rows or values that are null", where=str(path), fix="Build the corpus again.")
+    ids = batch.column("input_ids")
     bounds = ids.offsets.to_numpy()
-    if not np.array_equal(bounds, starts.offsets.to_numpy()):
-        raise CorpusError("input_ids and word_start differ in length", where=str(path), fix="Build the corpus again.")
-    bitmap = starts.values.buffers()[1]
+    values = {}
+    for name in ("word_start", "token_type_ids"):
+        if name in batch.schema.names:
+            column = batch.column(name)
+            if not np.array_equal(bounds, column.offsets.to_numpy()):
+                raise CorpusError(
+                    f"input_ids and {name} differ in length", where=str(path), fix="Build the corpus again."
+                )
+            values[name] = column.values
+    bitmap = values["word_start"].buffers()[1]
     bits = np.frombuffer(bitmap, dtype=np.uint8) if bitmap is not None else np.empty(0, np.uint8)
-    return ShardBatch(ids.values.to_numpy(zero_copy_only=True), bounds, bits)
-
-
-def file_sha256(path: Path) -> str:
-    """Give the sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Have the disk keep a file, or the names in a folder, before anything refers to it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return ShardBatch(
+        ids.values.to_numpy(),
+        bounds,
+        bits,
+        values["token_type_ids"].to_numpy() if "token_type_ids" in values else None,
+        batch.column("pair_label").to_numpy() if "token_type_ids" in values else None,
+    )

@@ -1,91 +1,130 @@
-"""One task in, one shard (per split) out: the whole road from bytes to rows, in one process.
+"""Slices of sources in, tasks out; and the records of what became of them.
 
-A task is a list of source slices. Its shard is a pure function of those bytes, the configuration and the versions, so
-that it does not matter which worker runs it, or how often.
+The plan is made before any work: a task is a list of slices, and what it gives is a pure function of their bytes, the
+configuration and the versions, so that it does not matter which worker runs it, or how often.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from tokenizers import Tokenizer
+from pydantic import Field
 
-from wwmcorpus.align import Aligner, Vocabulary
-from wwmcorpus.corpus.pack import Packer
-from wwmcorpus.corpus.settings import BuildConfig
-from wwmcorpus.corpus.shards import ShardWriter, file_sha256
-from wwmcorpus.errors import AlignmentError
-from wwmcorpus.records import Document, Pieces, Rejection
-from wwmcorpus.segment import load_segmenter
-from wwmcorpus.text import Slice, normalise, read_slice, sentence_spans
+from wwmcorpus.config import Config
+from wwmcorpus.corpus.manifest import RejectedDocument, Shard, StoredFile
+from wwmcorpus.corpus.statistics import Statistics
+from wwmcorpus.records import Rejection
+from wwmcorpus.text import Slice, SourceOptions, read_slice
 
-#: Characters of the documents that go through segmenter and aligner at once: the same for every number of workers.
-_BATCH_CHARS = 1 << 16
-#: Rejections of one reason that are kept with their place; the others are only counted.
-MAX_EXAMPLES = 20
+#: A document by its place: (source_index, offset).
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Source slices that become one shard per split."""
+    """Source slices that become one shard per split, or several where they are many.
+
+    Attributes:
+        index: Its number in the plan.
+        slices: What it reads, in order.
+        last_documents: How many documents of the last slice it reads; None for all.
+    """
 
     index: int
     slices: tuple[Slice, ...]
+    last_documents: int | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Source bytes that it stands for."""
+        return sum(part.size_bytes for part in self.slices)
 
 
 @dataclass(frozen=True, slots=True)
-class Blueprint:
-    """What every worker needs to run tasks."""
+class Beat:
+    """A worker's sign of life: the documents that it turns to, and the source bytes that lie behind it.
 
-    config: BuildConfig
-    tokenizer_file: str
-    special_ids: dict[str, int]
-    work_folder: str
+    Attributes:
+        source_index: Of the documents' source.
+        offsets: Where they begin in it.
+        num_bytes: Source bytes dealt with since the last beat.
+    """
 
-
-@dataclass(slots=True)
-class ShardAttempt:
-    """A shard that is written but not yet committed."""
-
-    path: str
-    num_rows: int
-    num_words: int
-    num_pieces: int
-    size_bytes: int
-    sha256: str
+    source_index: int
+    offsets: tuple[int, ...]
+    num_bytes: int = 0
 
 
-@dataclass(slots=True)
-class TaskResult:
-    """What came of a task.
+Tell = Callable[[Beat], None]
+
+
+class AnyTask(Protocol):
+    """Work on slices of sources: a build's ``Task``, or that of another job over workers."""
+
+    @property
+    def index(self) -> int:
+        """Its number in the plan."""
+        ...
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """What it reads, in order."""
+        ...
+
+
+class Runner(Protocol):
+    """What a worker does with tasks. Made once per process, by ``Opens.open``."""
+
+    def run(self, task: Any, quarantine: frozenset[Place], tell: Tell) -> Any:
+        """Do a task but for the documents in quarantine, telling of each batch before it begins; give its record."""
+        ...
+
+    def question(self, task: Any, suspects: frozenset[Place], tell: Tell) -> None:
+        """Do what is done to some documents of a task one by one, telling of each before, and keep nothing."""
+        ...
+
+
+class Opens(Protocol):
+    """What is sent to a worker, to become its runner there."""
+
+    def open(self) -> Runner:
+        """Load what the tasks need."""
+        ...
+
+
+class TaskRecord(Config):
+    """What came of a task; on disk, the proof that it is done.
 
     Attributes:
         index: The task's.
         segmenter: Signature of the segmenter that found its words.
-        shards: One attempt per split.
+        shards: By split; a split without rows has none.
         counts: Documents, characters, words, pieces ... as they were seen and dropped.
         rejected: Rejections by reason.
         examples: The first rejections of each reason.
+        rejections: The file that lists every rejection; None without any.
+        statistics: For the report.
         sources_seen: Indices of the sources that gave a document or a rejection.
+        stage_seconds: Where the time went; no part of what a build gives.
     """
 
     index: int
     segmenter: str
-    shards: dict[str, ShardAttempt] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    examples: list[Rejection] = field(default_factory=list)
-    sources_seen: set[int] = field(default_factory=set)
+    shards: dict[str, list[Shard]]
+    counts: dict[str, int]
+    rejected: dict[str, int]
+    examples: tuple[RejectedDocument, ...] = Field(strict=False)
+    rejections: StoredFile | None
+    statistics: Statistics
+    sources_seen: tuple[int, ...] = Field(strict=False)
+    stage_seconds: dict[str, float]
 
-    def reject(self, rejection: Rejection) -> None:
-        """Count a rejection and keep it as an example while there are few of its reason."""
-        self.rejected[rejection.reason] += 1
-        if self.rejected[rejection.reason] <= MAX_EXAMPLES:
-            self.examples.append(rejection)
+
+def where_of(task: AnyTask) -> str:
+    """Name the slices of a task, for messages: ``news.txt [0, 4096)``."""
+    return ", ".join(f"{part.name} [{part.start}, {part.end})" for part in task.slices)
 
 
 def plan_tasks(slices: Iterable[Slice], task_bytes: int) -> list[Task]:
@@ -93,124 +132,34 @@ def plan_tasks(slices: Iterable[Slice], task_bytes: int) -> list[Task]:
     groups: list[list[Slice]] = []
     filled = 0
     for part in slices:
-        size = part.end - part.start
-        if not groups or filled + size > task_bytes:
+        if not groups or filled + part.size_bytes > task_bytes:
             groups.append([])
             filled = 0
         groups[-1].append(part)
-        filled += size
+        filled += part.size_bytes
     return [Task(index, tuple(group)) for index, group in enumerate(groups)]
 
 
-class TaskRunner:
-    """Runs tasks one after the other with one segmenter and one aligner."""
-
-    def __init__(self, blueprint: Blueprint) -> None:
-        self._config = blueprint.config
-        self._work_folder = Path(blueprint.work_folder)
-        tokenizer = Tokenizer.from_file(blueprint.tokenizer_file)
-        self.vocabulary = Vocabulary.of_ids(tokenizer.get_vocab(), blueprint.special_ids)
-        self.segmenter = load_segmenter(self._config.segmenter, self._config.segmenter_threads)
-        self._aligner = Aligner(tokenizer)
-        self._packer = Packer(self.vocabulary, self._config.max_length)
-
-    def run(self, task: Task, advance: Callable[[int], None] = lambda _: None) -> TaskResult:
-        """Write the shards of a task; ``advance`` is told how many source bytes were dealt with since it last was."""
-        result = TaskResult(task.index, self.segmenter.signature)
-        self._aligner.counts.clear()
-        self._packer.counts.clear()
-        writers = {
-            split: ShardWriter(self._work_folder / f"task-{task.index:05d}-{split}.tmp", self.vocabulary.num_pieces)
-            for split in self._config.splits
-        }
+def limit_tasks(tasks: Iterable[Task], options: SourceOptions, num_documents: int) -> list[Task]:
+    """Give the tasks that hold the first ``num_documents`` readable documents; reads no more than those."""
+    kept: list[Task] = []
+    left = num_documents
+    for task in tasks:
+        slices: list[Slice] = []
         for part in task.slices:
-            for batch in self._batches(part, result, advance):
-                for document, texts in self._align(batch, result):
-                    rows = [row for unit in texts for row in self._packer.pack(document, unit)]
-                    if not rows:
-                        result.reject(
-                            Rejection("no_pieces", document.source, document.offset_bytes, "no piece that fits a row")
-                        )
-                    writers[self._split_of(document.text)].write(rows)
-        result.counts.update(self._aligner.counts)
-        result.counts.update(self._packer.counts)
-        for split, writer in writers.items():
-            result.shards[split] = _finish(writer)
-        return result
-
-    def _batches(self, part: Slice, result: TaskResult, advance: Callable[[int], None]) -> Iterator[list[Document]]:
-        """Give the documents of a slice in batches that depend on their text alone."""
-        batch: list[Document] = []
-        size, told = 0, 0
-        for item in read_slice(part, self._config.source):
-            result.sources_seen.add(part.source_index)
-            document = self._clean(item, result)
-            if document is None:
-                continue
-            batch.append(document)
-            size += len(document.text)
-            if size >= _BATCH_CHARS:
-                yield batch
-                batch, size = [], 0
-                if not part.is_compressed:
-                    advance(document.offset_bytes - part.start - told)
-                    told = document.offset_bytes - part.start
-        if batch:
-            yield batch
-        advance(part.end - part.start - told)
-
-    def _clean(self, item: Document | Rejection, result: TaskResult) -> Document | None:
-        if isinstance(item, Rejection):
-            result.reject(item)
-            return None
-        text, removed = normalise(item.text)
-        result.counts.update(documents=1, characters=len(text), removed_characters=removed)
-        if not text.strip():
-            result.reject(Rejection("blank", item.source, item.offset_bytes, "nothing left after normalisation"))
-            return None
-        return Document(text, item.source_index, item.source, item.offset_bytes)
-
-    def _align(self, documents: list[Document], result: TaskResult) -> Iterator[tuple[Document, list[list[Pieces]]]]:
-        """Give the pieces of each document's sentences, grouped into what shares rows: the document, or each line.
-
-        A document whose words do not fit its text is rejected alone.
-        """
-        sentences = [
-            [document.text[start:end] for start, end in sentence_spans(document.text)] for document in documents
-        ]
-        texts = [text for document in sentences for text in document]
-        try:
-            pieces = iter(self._aligner.align(texts, self.segmenter.segment(texts)))
-        except AlignmentError as error:
-            if len(documents) > 1:
-                for document in documents:
-                    yield from self._align([document], result)
-            else:
-                result.reject(Rejection("words_misaligned", documents[0].source, documents[0].offset_bytes, str(error)))
-            return
-        result.counts.update(sentences=len(texts))
-        for document, parts in zip(documents, sentences, strict=True):
-            yield document, self._units([(text, next(pieces)) for text in parts])
-
-    def _units(self, parts: list[tuple[str, Pieces]]) -> list[list[Pieces]]:
-        units: list[list[Pieces]] = [[]]
-        for text, pieces in parts:
-            units[-1].append(pieces)
-            if self._config.pack == "line" and text.endswith("\n"):
-                units.append([])
-        return units
-
-    def _split_of(self, text: str) -> str:
-        """Choose a document's split by a hash of its text, so that equal documents never lie in both."""
-        if self._config.validation_fraction == 0:
-            return "train"
-        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-        return "validation" if number < self._config.validation_fraction * 2**64 else "train"
+            slices.append(part)
+            found = _count_documents(part, options, left)
+            if found == left:
+                return [*kept, replace(task, slices=tuple(slices), last_documents=left)]
+            left -= found
+        kept.append(task)
+    return kept
 
 
-def _finish(writer: ShardWriter) -> ShardAttempt:
-    writer.close()
-    path = writer.path
-    return ShardAttempt(
-        str(path), writer.num_rows, writer.num_words, writer.num_pieces, path.stat().st_size, file_sha256(path)
-    )
+def _count_documents(part: Slice, options: SourceOptions, enough: int) -> int:
+    found = 0
+    for item in read_slice(part, options):
+        found += not isinstance(item, Rejection)
+        if found == enough:
+            break
+    return found

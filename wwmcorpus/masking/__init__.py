@@ -2,7 +2,6 @@
 
 from wwmcorpus.masking.apply import MaskedRows, mask_rows
 from wwmcorpus.masking.collator import WholeWordMaskCollator
-from wwmcorpus.masking.hashing import key_of, mix
 from wwmcorpus.masking.pad import IGNORED_LABEL, inside, pad, padded_batch, padded_width
 from wwmcorpus.masking.scheme import WholeWordMasking
 
@@ -12,9 +11,7 @@ __all__ = [
     "WholeWordMaskCollator",
     "WholeWordMasking",
     "inside",
-    "key_of",
     "mask_rows",
-    "mix",
     "pad",
     "padded_batch",
     "padded_width",

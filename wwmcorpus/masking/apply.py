@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.masking.hashing import below, key_of, mix
+from wwmcorpus.hashing import below, key_of, mix
 from wwmcorpus.masking.scheme import WholeWordMasking
 from wwmcorpus.masking.words import Groups, choose_words, group_rows
 from wwmcorpus.records import Rows

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from wwmcorpus.align.refs import word_start_of_ref
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import CorpusError
+from wwmcorpus.hashing import mix
 from wwmcorpus.masking.apply import mask_rows
-from wwmcorpus.masking.hashing import mix
-from wwmcorpus.masking.pad import inside, pad, padded_batch, padded_width
+from wwmcorpus.masking.pad import inside, padded_batch, padded_width
 from wwmcorpus.masking.scheme import WholeWordMasking
 from wwmcorpus.records import Rows
 
@@ -27,7 +27,8 @@ class WholeWordMaskCollator:
 
     A row is a mapping with ``input_ids`` and either ``word_start`` (bool, True where a word begins and on special
     pieces) or ``chinese_ref`` (positions of pieces that continue a word). ``row_ids`` where present (one integer), or
-    else a hash of its ids, decides the row's mask together with seed and epoch.
+    else a hash of its ids, decides the row's mask together with seed and epoch. ``token_type_ids`` and ``pair_label``
+    go into the batch where rows have them.
 
     Args:
         tokenizer: The tokenizer of the rows.
@@ -56,6 +57,8 @@ class WholeWordMaskCollator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Give int64 tensors of shape (num_rows, width): input_ids, attention_mask, labels; token_type_ids if given.
 
+        ``pair_label``, if given, has shape (num_rows,).
+
         Raises:
             CorpusError: a row has neither ``word_start`` nor ``chinese_ref``, or lengths or ids do not fit.
         """
@@ -65,9 +68,6 @@ class WholeWordMaskCollator:
         masked = mask_rows(flat, self.vocabulary, self.masking, self.seed, self.epoch)
         cells = inside(flat.lengths, padded_width(int(flat.lengths.max()), self.pad_to_multiple_of))
         batch = padded_batch(flat, masked, self.vocabulary, cells)
-        if "token_type_ids" in rows[0]:
-            types = np.concatenate([np.asarray(row["token_type_ids"]) for row in rows])
-            batch["token_type_ids"] = pad(types, cells, 0, np.int64)
         return {name: torch.from_numpy(values) for name, values in batch.items()}
 
     def _flatten(self, rows: Sequence[Mapping[str, Any]]) -> Rows:
@@ -86,7 +86,16 @@ class WholeWordMaskCollator:
             int(row["row_ids"]) if "row_ids" in row else _content_id(pieces)
             for row, pieces in zip(rows, ids, strict=True)
         ]
-        return Rows(flat, np.concatenate(starts), bounds, np.array(row_ids, dtype=np.int64))
+        types = [np.asarray(row["token_type_ids"], dtype=np.int8) for row in rows if "token_type_ids" in row]
+        labels = [int(row["pair_label"]) for row in rows if "pair_label" in row]
+        return Rows(
+            flat,
+            np.concatenate(starts),
+            bounds,
+            np.array(row_ids, dtype=np.int64),
+            np.concatenate(types) if types else None,
+            np.array(labels, dtype=np.int8) if labels else None,
+        )
 
     def _word_start(self, row: Mapping[str, Any], ids: NDArray[np.int32]) -> NDArray[np.bool_]:
         if "word_start" in row:

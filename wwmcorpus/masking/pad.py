@@ -35,10 +35,18 @@ def pad(
 def padded_batch(
     rows: Rows, masked: MaskedRows, vocabulary: Vocabulary, cells: NDArray[np.bool_]
 ) -> dict[str, NDArray[np.generic]]:
-    """Give what a masked language model reads, int64, in the shape of ``cells``: ids, attention mask and labels."""
+    """Give what a masked language model reads, int64, in the shape of ``cells``: ids, attention mask and labels.
+
+    Where rows are sentence pairs, also ``token_type_ids`` and, of shape (num_rows,), ``pair_label``.
+    """
     labels = np.where(masked.masked, rows.input_ids, IGNORED_LABEL)
-    return {
+    batch = {
         "input_ids": pad(masked.input_ids, cells, vocabulary.pad_id, np.int64),
         "attention_mask": cells.astype(np.int64),
         "labels": pad(labels, cells, IGNORED_LABEL, np.int64),
     }
+    if rows.token_type_ids is not None:
+        batch["token_type_ids"] = pad(rows.token_type_ids, cells, 0, np.int64)
+    if rows.pair_label is not None:
+        batch["pair_label"] = rows.pair_label.astype(np.int64)
+    return batch

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.masking.hashing import below, mix
+from wwmcorpus.hashing import below, mix
 from wwmcorpus.masking.scheme import WholeWordMasking
 from wwmcorpus.records import Rows
 

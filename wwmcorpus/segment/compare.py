@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from wwmcorpus.errors import SourceError
 from wwmcorpus.records import Rejection, WordSpans
-from wwmcorpus.segment import Segmenter, load_segmenter
+from wwmcorpus.segment import Segmenter, SegmenterOptions, load_segmenter
+from wwmcorpus.segment.batches import batches_of_texts
 from wwmcorpus.segment.scores import WordScores, agreement, score_words
 from wwmcorpus.segment.training import read_segmented
 from wwmcorpus.text import find_sources, read_sources
@@ -30,7 +31,7 @@ class SegmenterFigures:
     Attributes:
         name: As it was asked for.
         signature: What to quote.
-        mb_per_second: 10^6 bytes of UTF-8 per second on one thread, in the second of two passes.
+        mb_per_second: 10^6 bytes of UTF-8 per second, in the second of two passes.
         num_words: Words of the text.
         num_by_length: Of 1, 2, 3, 4 characters, and of 5 or more.
         mean_length: Characters per word; 0 without words.
@@ -106,18 +107,25 @@ class Comparison:
 
 
 def compare_segmenters(
-    names: Sequence[str], on: str | Path, gold: str | Path | None = None, seen: str | Path | None = None
+    names: Sequence[str],
+    on: str | Path,
+    gold: str | Path | None = None,
+    seen: str | Path | None = None,
+    num_threads: int = 1,
+    options: SegmenterOptions | None = None,
 ) -> Comparison:
-    """Run segmenters over one text, each on one thread.
+    """Run segmenters over one text.
 
     Args:
         names: What ``load_segmenter`` accepts.
         on: Text file, one text per line; or .jsonl.
         gold: Segmented text, words between spaces; the segmenters see its lines without the spaces.
         seen: Segmented text; the gold words that are not in it count as unseen.
+        num_threads: How many threads each may use.
+        options: For all of them; None: the defaults.
 
     Raises:
-        ConfigError: a segmenter is unknown.
+        ConfigError: a segmenter is unknown, or cannot follow the options.
         SegmenterError: a model or dictionary cannot be loaded.
         SourceError: a file cannot be read, or ``on`` holds no text.
     """
@@ -127,7 +135,7 @@ def compare_segmenters(
     vocabulary = None if seen is None else {word for words in read_segmented(seen) for word in words}
     figures, spans = [], []
     for name in names:
-        segmenter = load_segmenter(name, num_threads=1)
+        segmenter = load_segmenter(name, num_threads, options)
         _segment(segmenter, texts)
         begin = time.perf_counter()
         found = _segment(segmenter, texts)
@@ -150,20 +158,7 @@ def _read_texts(path: str | Path) -> tuple[list[str], int]:
 
 
 def _segment(segmenter: Segmenter, texts: Sequence[str]) -> list[WordSpans]:
-    return [spans for batch in _batches(texts) for spans in segmenter.segment(batch)]
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    return [spans for batch in batches_of_texts(texts, _BATCH_CHARACTERS) for spans in segmenter.segment(batch)]
 
 
 def _score(segmenter: Segmenter, gold: list[list[str]], vocabulary: set[str] | None) -> WordScores:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from wwmcorpus.records import WordSpans
-from wwmcorpus.segment.jieba_options import JiebaOptions, UserDictionary, without_forbidden
+from wwmcorpus.segment.jieba_options import JiebaOptions, without_forbidden
 from wwmcorpus.segment.spans import spans_of_texts
+from wwmcorpus.segment.user_words import UserWords
 
 
 class JiebaSegmenter:
@@ -58,7 +59,7 @@ def _default_tokenizer() -> tuple[Any, str, str]:
     return tokenizer, f"jieba:{jieba.__version__}", digest
 
 
-def _extended(default: Any, added: UserDictionary) -> Any:
+def _extended(default: Any, added: UserWords) -> Any:
     """Give another tokenizer that knows the default's words and the user's.
 
     jieba would forbid a word of frequency 0 to every tokenizer of the process: that is taken back, and

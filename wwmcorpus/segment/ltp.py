@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,33 @@ from wwmcorpus.errors import SegmenterError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.resources import embedded_ltp_folder
 from wwmcorpus.segment.base import Segmenter
-from wwmcorpus.segment.spans import spans_of_texts
+from wwmcorpus.segment.ltp_words import LtpWords
+from wwmcorpus.segment.options import SegmenterOptions
+from wwmcorpus.segment.spans import replace_lone_surrogates, spans_of_texts
 
 #: What a model of either kind is made of; never anything that can be run.
 _HUB_FILES = ["config.json", "*.bin", "*.safetensors", "vocab.txt", "tokenizer*.json"]
 
 
 class LtpPerceptronSegmenter:
-    """Cuts text with LTP's averaged perceptron.
+    """Cuts text with LTP's averaged perceptron. Halves of surrogate pairs are read as U+FFFD.
 
     Args:
         folder: A legacy folder.
         name: What to call it in the signature.
-        num_threads: 1 runs in the calling thread; more lets the engine use its thread pool.
+        num_threads: 1 runs in the calling thread; more lets the engine use its thread pool, which has a thread per
+            core, or as many as RAYON_NUM_THREADS says when it is first used.
+        words: The user's own words.
+
+    Attributes:
+        signature: Such as ``"ltp-perceptron:embedded@1a2b3c4d"``, with ``"+words:5e6f7a8b"`` where the user has some.
+        counts: What happened since the segmenter was made: ``lone_surrogates``.
+
+    Raises:
+        SegmenterError: the folder holds no such model.
     """
 
-    def __init__(self, folder: Path, name: str, num_threads: int = 1) -> None:
+    def __init__(self, folder: Path, name: str, num_threads: int = 1, words: LtpWords | None = None) -> None:
         from ltp_extension.perceptron import CWSModel
 
         model_file = _model_file(folder)
@@ -48,30 +60,60 @@ class LtpPerceptronSegmenter:
                 fix="Train it again, or take another folder.",
             ) from None
         self._parallel = num_threads > 1
-        self.signature = f"ltp-perceptron:{name}@{hashlib.sha256(model_bytes).hexdigest()[:8]}"
+        self._words = words or LtpWords()
+        self.counts: Counter[str] = Counter(lone_surrogates=0)
+        digest = hashlib.sha256(model_bytes).hexdigest()[:8]
+        self.signature = f"ltp-perceptron:{name}@{digest}{self._words.signature}"
 
     def segment(self, texts: Sequence[str]) -> list[WordSpans]:
         """Give LTP's words as spans: what it drops or glues at whitespace is put right."""
-        words = self._model.batch_predict(list(texts), parallelism=self._parallel)
+        texts = list(texts)
+        try:
+            words = self._model.batch_predict(texts, parallelism=self._parallel)
+        except UnicodeEncodeError:  # the engine reads UTF-8, which knows no halves of surrogate pairs
+            texts = [self._readable(text) for text in texts]
+            words = self._model.batch_predict(texts, parallelism=self._parallel)
+        if self._words:
+            words = [self._words.cut(found) for found in words]
         return spans_of_texts(texts, words)
 
+    def _readable(self, text: str) -> str:
+        readable, num_halves = replace_lone_surrogates(text)
+        self.counts["lone_surrogates"] += num_halves
+        return readable
 
-def load_ltp(place: str | None, num_threads: int = 1) -> Segmenter:
+
+def load_ltp(place: str | None, num_threads: int = 1, options: SegmenterOptions | None = None) -> Segmenter:
     """Give the LTP segmenter of a place: None for the embedded model, a folder, or a hub id such as ``LTP/small``.
 
     Raises:
-        SegmenterError: no model is found there, or it does not load.
+        SegmenterError: no model is found there, or it does not load; or the file of the user's words cannot be read.
+        ConfigError: the model cannot follow an option.
     """
+    options = options or SegmenterOptions()
     if place is None:
-        return LtpPerceptronSegmenter(embedded_ltp_folder(), "embedded", num_threads)
+        return _load_perceptron(embedded_ltp_folder(), "embedded", num_threads, options)
     folder = Path(place)
     if not folder.is_dir():
         folder = _download(place)
-    if read_ltp_config(folder).get("nerual"):
-        from wwmcorpus.segment.ltp_neural import LtpNeuralSegmenter
+    if not read_ltp_config(folder).get("nerual"):
+        return _load_perceptron(folder, Path(place).name, num_threads, options)
+    from wwmcorpus.segment.ltp_neural import LtpNeuralSegmenter
 
-        return LtpNeuralSegmenter(folder, Path(place).name, num_threads)
-    return LtpPerceptronSegmenter(folder, Path(place).name, num_threads)
+    return LtpNeuralSegmenter(
+        folder,
+        Path(place).name,
+        num_threads,
+        words=LtpWords.of_file(options.words),
+        device=options.device,
+        precision=options.precision,
+        compiled=options.compiled,
+    )
+
+
+def _load_perceptron(folder: Path, name: str, num_threads: int, options: SegmenterOptions) -> LtpPerceptronSegmenter:
+    options.require(f"ltp-perceptron:{name}", follows=("words",))
+    return LtpPerceptronSegmenter(folder, name, num_threads, LtpWords.of_file(options.words))
 
 
 def read_ltp_config(folder: Path) -> dict[str, Any]:

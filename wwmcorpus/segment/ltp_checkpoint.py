@@ -227,10 +227,17 @@ def _digest(folder: Path, names: tuple[str, ...]) -> str:
 
 
 def choose_device(name: str) -> torch.device:
-    """Give the device of a name: ``"auto"`` or ``"cpu"``."""
-    if name not in ("auto", "cpu"):
-        raise ConfigError("unknown device", value=name, where="device", fix="Choose one of: auto, cpu.")
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu")
+    """Give the device of a name: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ConfigError: there is no such name, or no GPU.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError("unknown device", value=name, where="device", fix="Choose one of: auto, cpu, cuda.")
+    has_gpu = torch.cuda.is_available()
+    if name == "cuda" and not has_gpu:
+        raise ConfigError("torch finds no GPU", value=name, where="device", fix="Take auto or cpu, or install CUDA.")
+    return torch.device("cuda" if name != "cpu" and has_gpu else "cpu")
 
 
 def device_class(device: torch.device) -> str:

@@ -6,8 +6,6 @@ The released ``ltp`` package does not run its neural models on today's transform
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,15 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wwmcorpus.errors import ConfigError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.segment.ltp_checkpoint import check_options, choose_device, device_class, load_checkpoint, place_model
 from wwmcorpus.segment.ltp_windows import cut_into_runs, cut_into_windows, plan_batches, stitch
-from wwmcorpus.segment.spans import spans_from_lengths, word_positions
-
-#: What LTP's add_words takes unless it is told otherwise.
-_WORD_FREQUENCY = 2
-_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+from wwmcorpus.segment.ltp_words import LtpWords
+from wwmcorpus.segment.spans import replace_lone_surrogates, spans_of_cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +52,8 @@ class LtpNeuralSegmenter:
         folder: A folder in LTP's neural format.
         name: What to call it in the signature.
         num_threads: How many threads torch may use while ``segment`` runs.
-        words: The user's own words, as LTP's ``add_words`` takes them.
-        device: ``"auto"`` takes a GPU where there is one.
+        words: The user's own words.
+        device: ``"auto"`` takes a GPU where there is one, ``"cuda"`` insists on one.
         precision: ``"bf16"`` is automatic mixed precision. ``"int8"``, on a CPU only, quantises as it goes, by the
             batch: there the words of a text can change with its neighbours in the call.
         batch_pieces: How many pieces a batch holds, padding included.
@@ -81,8 +75,8 @@ class LtpNeuralSegmenter:
         name: str,
         num_threads: int = 1,
         *,
-        words: Sequence[str] = (),
-        device: Literal["auto", "cpu"] = "auto",
+        words: LtpWords | None = None,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
         precision: Literal["fp32", "bf16", "int8"] = "fp32",
         batch_pieces: int = 4096,
         compiled: bool = False,
@@ -92,12 +86,11 @@ class LtpNeuralSegmenter:
         self._checkpoint = load_checkpoint(folder)
         self._model = place_model(self._checkpoint.model, self._device, precision, compiled)
         self._begins_word = _begins_word(self._checkpoint.tags)
-        self._hook = _hook(words)
+        self._words = words or LtpWords()
         self._num_threads, self._precision, self._batch_pieces = num_threads, precision, batch_pieces
         self.counts: Counter[str] = Counter(window_conflicts=0, memory_halvings=0, lone_surrogates=0)
-        dictionary = f"+words:{_words_digest(words)}" if words else ""
         self.signature = (
-            f"ltp-neural:{name}@{self._checkpoint.digest}{dictionary}:{device_class(self._device)}"
+            f"ltp-neural:{name}@{self._checkpoint.digest}{self._words.signature}:{device_class(self._device)}"
             f":{precision}{'-compiled' if compiled else ''}:threads{num_threads}"
         )
 
@@ -115,13 +108,14 @@ class LtpNeuralSegmenter:
         ]
         with _threads(self._num_threads), torch.inference_mode():
             found = iter(self._read(rows))
-        return [
-            self._spans(text, text_runs, [self._join(of_run, found) for of_run in of_text])
+        cuts = [
+            self._cuts(text, text_runs, [self._join(of_run, found) for of_run in of_text])
             for text, text_runs, of_text in zip(pieces, runs, windows, strict=True)
         ]
+        return spans_of_cuts([text.text for text in pieces], cuts)
 
     def _pieces(self, text: str) -> _Pieces:
-        clean, num_halves = _HALF_OF_A_PAIR.subn("\ufffd", text)
+        clean, num_halves = replace_lone_surrogates(text)
         self.counts["lone_surrogates"] += num_halves
         encoding = self._checkpoint.tokenizer.encode(clean, add_special_tokens=False)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
@@ -186,17 +180,16 @@ class LtpNeuralSegmenter:
         self.counts["window_conflicts"] += conflicts
         return joined
 
-    def _spans(self, pieces: _Pieces, runs: Sequence[tuple[int, int]], found: Sequence[NDArray[np.bool_]]) -> WordSpans:
-        """Give the spans of the words of a text, from where the pieces of its runs begin words."""
-        positions = word_positions(pieces.text)
+    def _cuts(
+        self, pieces: _Pieces, runs: Sequence[tuple[int, int]], found: Sequence[NDArray[np.bool_]]
+    ) -> NDArray[np.int64]:
+        """Give where words begin in a text, (n,) int64, from the pieces of its runs that begin words."""
         cuts = [pieces.starts[first:end][begins] for (first, end), begins in zip(runs, found, strict=True)]
-        if self._hook is not None:
+        if self._words:
             cuts = [of_run for of_run in cuts if len(of_run)]
             ends = [*(int(of_run[0]) for of_run in cuts[1:]), len(pieces.text)][: len(cuts)]
             cuts = [self._with_users_words(pieces, of_run, end) for of_run, end in zip(cuts, ends, strict=True)]
-        ordered = np.searchsorted(positions, np.concatenate([np.empty(0, np.int64), *cuts]))
-        bounds = np.unique(np.concatenate([[0], ordered, [len(positions)]]))
-        return spans_from_lengths(positions, np.diff(bounds))
+        return np.concatenate([np.empty(0, np.int64), *cuts])
 
     def _with_users_words(self, pieces: _Pieces, cuts: NDArray[np.int64], end: int) -> NDArray[np.int64]:
         """Give where words begin once the user's own are known; never inside a piece.
@@ -209,7 +202,7 @@ class LtpNeuralSegmenter:
         begin = int(cuts[0])
         bounds = [*cuts.tolist(), end]
         words = [pieces.text[first:last] for first, last in pairwise(bounds)]
-        lengths = [len(word) for word in self._hook.hook(pieces.text[begin:end], words)]
+        lengths = [len(word) for word in self._words.cut(words)]
         asked = np.array([*accumulate(lengths[:-1], initial=begin)])
         return np.intersect1d(asked, pieces.starts[pieces.visible])
 
@@ -249,25 +242,6 @@ def _begins_word(tags: Sequence[str]) -> NDArray[np.bool_]:
     return np.array(
         [[any(first == 1 or last == 0 for _, first, last in get_entities([a, b])) for b in tags] for a in tags]
     )
-
-
-def _hook(words: Sequence[str]) -> Any:
-    if isinstance(words, str):
-        raise ConfigError("words are a list", value=words, where="words", fix="Give a list with one string per word.")
-    if not words:
-        return None
-    from ltp_extension.algorithms import Hook
-
-    hook = Hook()
-    for word in sorted(set(words)):
-        if not isinstance(word, str) or not word.strip() or _HALF_OF_A_PAIR.search(word):
-            raise ConfigError("not a word", value=word, where="words", fix="Give words as they stand in text.")
-        hook.add_word(word, _WORD_FREQUENCY)
-    return hook
-
-
-def _words_digest(words: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(set(words))).encode()).hexdigest()[:8]
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

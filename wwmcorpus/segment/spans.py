@@ -6,6 +6,7 @@ that are not whitespace can be trusted, so spans are counted in those, and every
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain, compress, pairwise
 
@@ -17,6 +18,12 @@ from wwmcorpus.records import WordSpans
 
 # Entry c is chr(c).isspace(); the last, which stands for all that follow, is False.
 _IS_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+
+
+def replace_lone_surrogates(text: str) -> tuple[str, int]:
+    """Give the text with U+FFFD for each half of a surrogate pair, which UTF-8 cannot hold, and how many there were."""
+    return _HALF_OF_A_PAIR.subn("\ufffd", text)
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
@@ -67,8 +74,33 @@ def _spans_of_whole_texts(texts: list[str], words: list[Sequence[str]]) -> list[
         return [spans_from_words(text, found) for text, found in zip(texts, words, strict=True)]
     lengths = np.fromiter(map(len, flat), dtype=np.int64, count=len(flat))
     text_lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    return _spans_of_joined(joined, text_lengths, np.cumsum(lengths) - lengths)
+
+
+def spans_of_cuts(texts: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> list[WordSpans]:
+    """Give the spans of every text's words, for many texts at once, from the places where words begin.
+
+    ``["他 叫汤姆"], [[0, 3]]`` -> ``[[[0, 1], [2, 3], [3, 5]]]``
+
+    Args:
+        texts: The texts that were segmented.
+        cuts: For each, (n,) int64 in any order, in code points of that text. Its beginning, and every place where
+            whitespace ends, need not be among them.
+
+    Returns:
+        One (num_words, 2) int32 array per text.
+    """
+    text_lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     begins = np.cumsum(text_lengths) - text_lengths
-    spans = _spans_between(code_points(joined), np.append(begins, np.cumsum(lengths) - lengths))
+    inside = np.concatenate([np.empty(0, np.int64), *cuts])
+    inside += np.repeat(begins, np.fromiter(map(len, cuts), dtype=np.int64, count=len(cuts)))
+    return _spans_of_joined("".join(texts), text_lengths, inside)
+
+
+def _spans_of_joined(joined: str, text_lengths: NDArray[np.int64], cuts: NDArray[np.int64]) -> list[WordSpans]:
+    """Give the spans of each of the texts that make up a string, from where words begin in that string."""
+    begins = np.cumsum(text_lengths) - text_lengths
+    spans = _spans_between(code_points(joined), np.append(begins, cuts))
     bounds = np.append(np.searchsorted(spans[:, 0], begins), len(spans))
     spans -= np.repeat(begins, np.diff(bounds))[:, None].astype(np.int32)
     return [spans[begin:end] for begin, end in pairwise(bounds.tolist())]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wwmcorpus.masking import key_of, mix
+from wwmcorpus.hashing import key_of, mix
 
 #: Keeps the draws for the order apart from those for masks.
 _ORDER = 0x0DE5

@@ -91,7 +91,8 @@ class Stream:
         """Give this rank's slice of each global batch up to the epoch's end.
 
         Each is a dict of CPU tensors: ``input_ids``, ``attention_mask``, ``labels`` (int64, -100 where nothing is
-        masked) and ``word_start`` (bool) of shape (rows, width), ``row_ids`` (int64) of shape (rows,).
+        masked) and ``word_start`` (bool) of shape (rows, width), ``row_ids`` (int64) of shape (rows,). A corpus of
+        sentence pairs adds ``token_type_ids`` and ``pair_label`` (int64) of shape (rows, width) and (rows,).
         """
         while True:
             epoch, index = self.epoch, self.batch_index

@@ -1,13 +1,27 @@
 """Source files in, normalised documents and their sentences out."""
 
+from wwmcorpus.text.clean import Cleaner, CleanOptions
 from wwmcorpus.text.han import HAN_BLOCKS, is_han
 from wwmcorpus.text.normalise import normalise
-from wwmcorpus.text.sentences import sentence_spans
-from wwmcorpus.text.sources import Slice, SourceOptions, find_sources, plan_slices, read_slice, read_sources, shown
+from wwmcorpus.text.sentences import sentence_spans, split_sentences
+from wwmcorpus.text.sources import (
+    Slice,
+    Source,
+    SourceOptions,
+    find_sources,
+    plan_slices,
+    read_slice,
+    read_sources,
+    shown,
+    source_digest,
+)
 
 __all__ = [
     "HAN_BLOCKS",
+    "CleanOptions",
+    "Cleaner",
     "Slice",
+    "Source",
     "SourceOptions",
     "find_sources",
     "is_han",
@@ -17,4 +31,6 @@ __all__ = [
     "read_sources",
     "sentence_spans",
     "shown",
+    "split_sentences",
+    "source_digest",
 ]

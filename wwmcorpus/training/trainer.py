@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import BertForMaskedLM
 
 from wwmcorpus.errors import TrainingError
-from wwmcorpus.masking.hashing import key_of
+from wwmcorpus.hashing import key_of
 from wwmcorpus.training.heads import MicroBatch, micro_batches
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.reporting import Reporter

@@ -1,4 +1,4 @@
-"""Counters in, well-mixed 64-bit numbers out: the only source of chance in masking and in the order of rows.
+"""Counters in, well-mixed 64-bit numbers out: the only source of chance in packing, masking and the order of rows.
 
 A counter hash has no state, so a draw depends on what it is for and on nothing else: not on the worker, the rank, the
 batch or what was drawn before. The numbers are ours, with golden values in the tests; no library's generator is used,
@@ -43,6 +43,11 @@ def below(numbers: NDArray[np.uint64], probability: float) -> NDArray[np.bool_]:
     if probability >= 1:
         return np.ones(numbers.shape, dtype=bool)
     return numbers < np.uint64(int(probability * 2**64))
+
+
+def within(numbers: NDArray[np.uint64], first: int, last: int) -> NDArray[np.int64]:
+    """Make of each number an integer in [first, last], int64; for ranges far below 2**64, where all are as likely."""
+    return (numbers % np.uint64(last - first + 1)).astype(np.int64) + first
 
 
 def _unsigned(values: ArrayLike) -> NDArray[np.uint64]:

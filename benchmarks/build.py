@@ -1,0 +1,157 @@
+"""Speed of whole builds, raw text to committed shards, beside the segmenter alone and the published script's algorithm.
+
+    OMP_NUM_THREADS=1 python benchmarks/build.py --text TEXT... [--segmenters ltp rjieba] [--megabytes 24]
+
+What is timed: ``build`` of a copy of the texts, one segmenter thread in each worker, less ``build`` of their first
+lines, so that starting workers and loading models is apart; input hashing, syncs and the commit are in. The segmenter
+alone gets the same sentences in memory, in batches of the same size. The published script's algorithm is our own
+rewrite of what run_chinese_ref.py does (words of 100 lines, tokens of 100 lines, the set of words matched again), with
+the same segmenter; it makes positions only, and no rows. Bytes are UTF-8, in millions a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from measure import machine, write_result
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from words_and_pieces import published_refs
+
+from wwmcorpus import load_segmenter, load_tokenizer
+from wwmcorpus.corpus import BuildConfig, build
+from wwmcorpus.corpus.documents import BATCH_CHARS
+from wwmcorpus.text import sentence_spans
+
+PACKAGES = ("wwmcorpus", "tokenizers", "ltp-extension", "rjieba", "jieba", "pyarrow", "numpy")
+
+
+def main() -> None:
+    """Measure, print a table, write results/build.json."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--text", nargs="+", required=True, type=Path)
+    arguments.add_argument("--segmenters", nargs="+", default=["ltp", "rjieba"])
+    arguments.add_argument("--megabytes", type=int, default=24)
+    arguments.add_argument("--repeats", type=int, default=3)
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "text.txt"
+        num_bytes = copy_text(given.text, text, given.megabytes * 10**6)
+        rows = {name: measure(name, text, num_bytes, given.repeats) for name in given.segmenters}
+    for name, row in rows.items():
+        print(name)
+        for key, value in row.items():
+            print(f"  {key:<44}{value:>9.2f}" if isinstance(value, float) else f"  {key:<44}{value}")
+    result = {"machine": machine(PACKAGES), "input": "one document per line", "bytes": num_bytes, "segmenters": rows}
+    print(write_result("build", result))
+
+
+def copy_text(paths: list[Path], target: Path, enough: int) -> int:
+    """Write the lines of some texts to one file until there are enough bytes; give how many."""
+    with target.open("wb") as file:
+        for path in paths:
+            for line in path.read_bytes().split(b"\n"):
+                if line.strip():
+                    file.write(line + b"\n")
+                if file.tell() >= enough:
+                    return file.tell()
+        return file.tell()
+
+
+def measure(name: str, text: Path, num_bytes: int, repeats: int) -> dict[str, Any]:
+    """Give the figures of one segmenter: medians over ``repeats`` rounds, each with all of it in turn."""
+    lines = text.read_text("utf-8").split("\n")
+    few = text.with_name("few.txt")
+    few.write_text("\n".join(lines[:20]) + "\n", "utf-8")
+    rounds = [one_round(name, text, few, lines, num_bytes) for _ in range(repeats)]
+    found = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+    found["build, 1 worker / segmenter alone"] = median_ratio(rounds, "build, 1 worker", "segmenter alone")
+    found["build, 2 workers / 1 worker"] = median_ratio(rounds, "build, 2 workers", "build, 1 worker")
+    found["build, 1 worker / published algorithm"] = median_ratio(rounds, "build, 1 worker", "published algorithm")
+    return found
+
+
+def one_round(name: str, text: Path, few: Path, lines: list[str], num_bytes: int) -> dict[str, float]:
+    """Give MB/s of each, measured one after the other."""
+    speeds = {"segmenter alone": num_bytes / segmenter_seconds(name, lines) / 1e6}
+    for workers in (1, 2):
+        start_up = build_seconds(name, few, workers, few.stat().st_size)
+        whole = build_seconds(name, text, workers, num_bytes // 8)
+        label = f"build, {workers} worker{'s' if workers > 1 else ''}"
+        speeds[label] = num_bytes / (whole - start_up) / 1e6
+        speeds[f"start-up of {workers}, seconds"] = start_up
+    share = lines[: len(lines) // 4]
+    speeds["published algorithm"] = sum(len(line.encode()) for line in share) / published_seconds(name, share) / 1e6
+    return speeds
+
+
+def segmenter_seconds(name: str, lines: list[str]) -> float:
+    """Time the segmenter's own engine on the sentences of the lines, without our spans where it can be had."""
+    segmenter = load_segmenter(name)
+    engine = getattr(segmenter, "_model", None)
+    batches: list[list[str]] = [[]]
+    size = 0
+    for line in lines:
+        batches[-1].extend(line[start:end] for start, end in sentence_spans(line))
+        size += len(line)
+        if size >= BATCH_CHARS:
+            batches.append([])
+            size = 0
+    work = engine.batch_predict if hasattr(engine, "batch_predict") else segmenter.segment
+    options = {"parallelism": False} if hasattr(engine, "batch_predict") else {}
+    work(batches[0], **options)
+    begin = time.perf_counter()
+    for batch in batches:
+        work(batch, **options)
+    return time.perf_counter() - begin
+
+
+def build_seconds(name: str, text: Path, workers: int, task_bytes: int) -> float:
+    """Time a build."""
+    with tempfile.TemporaryDirectory(dir=text.parent) as output:
+        begin = time.perf_counter()
+        build(
+            BuildConfig(
+                inputs=(str(text),),
+                output=f"{output}/corpus",
+                segmenter=name,
+                num_workers=workers,
+                task_bytes=task_bytes,
+            )
+        )
+        return time.perf_counter() - begin
+
+
+def published_seconds(name: str, lines: list[str]) -> float:
+    """Time the published way, 100 lines at once."""
+    segmenter, tokenizer = load_segmenter(name), load_tokenizer("embedded")
+
+    class Words:
+        """The segmenter as LTP's engine is called."""
+
+        def batch_predict(self, texts: list[str], parallelism: bool) -> list[list[str]]:
+            spans = segmenter.segment(texts)
+            return [[text[a:b] for a, b in found.tolist()] for text, found in zip(texts, spans, strict=True)]
+
+    words = getattr(segmenter, "_model", None)
+    words = words if hasattr(words, "batch_predict") else Words()
+    begin = time.perf_counter()
+    for start in range(0, len(lines), 100):
+        published_refs(words, tokenizer, lines[start : start + 100])
+    return time.perf_counter() - begin
+
+
+def median_ratio(rounds: list[dict[str, float]], ours: str, theirs: str) -> float:
+    """Give the median over rounds of ours / theirs, each pair measured close in time."""
+    return statistics.median(each[ours] / each[theirs] for each in rounds)
+
+
+if __name__ == "__main__":
+    main()

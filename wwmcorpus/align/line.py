@@ -1,0 +1,84 @@
+"""Texts in, one line of code points out, on which all of them are dealt with at once."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wwmcorpus.errors import AlignmentError
+from wwmcorpus.text import HAN_BLOCKS
+
+#: Kinds of characters.
+OTHER, HAN, SPACE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    r"""Texts one after the other, each followed by a line break: ``["他", "ab"]`` -> ``"他\nab\n"``, begins ``[0, 2]``.
+
+    Attributes:
+        text: All of them.
+        codes: (n,) uint32, its code points.
+        kinds: (n,) uint8, ``HAN``, ``SPACE`` (to ``str.isspace``) or ``OTHER``.
+        begins: (num_texts,) int32, where each text begins.
+    """
+
+    text: str
+    codes: NDArray[np.uint32]
+    kinds: NDArray[np.uint8]
+    begins: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> TextLine:
+        """Lay texts on a line.
+
+        Raises:
+            AlignmentError: a text holds half of a surrogate pair, which no tokenizer reads.
+        """
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        begins = (np.cumsum(lengths + 1) - lengths - 1).astype(np.int32)
+        text = "\n".join([*texts, ""])
+        try:
+            codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        except UnicodeEncodeError as error:
+            raise AlignmentError(
+                "half of a surrogate pair in a text",
+                value=text[error.start],
+                where=f"text {_text_at(begins, error.start)} of its batch",
+                fix="Decode the source as UTF-8, which has no such characters.",
+            ) from None
+        return cls(text, codes, _kinds().take(codes), begins)
+
+    def shifts(self, bounds: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Give, for things counted by text, where the text of each begins.
+
+        Args:
+            bounds: (num_texts + 1,) int64; the things of text i are [bounds[i], bounds[i + 1]).
+
+        Returns:
+            (bounds[-1],) int32: add it to positions in a text, subtract it from positions on the line.
+        """
+        return np.repeat(self.begins, np.diff(bounds))
+
+    def text_at(self, position: int) -> int:
+        """Give the number of the text that holds a position of the line."""
+        return _text_at(self.begins, position)
+
+
+def _text_at(begins: NDArray[np.int32], position: int) -> int:
+    return int(np.searchsorted(begins, position, side="right")) - 1
+
+
+@functools.cache
+def _kinds() -> NDArray[np.uint8]:
+    """Give the kind of every code point, (0x110000,) uint8."""
+    kinds = np.full(sys.maxunicode + 1, OTHER, dtype=np.uint8)
+    for first, last in HAN_BLOCKS:
+        kinds[first : last + 1] = HAN
+    kinds[[code for code in range(sys.maxunicode + 1) if chr(code).isspace()]] = SPACE
+    return kinds

@@ -1,0 +1,74 @@
+"""The folder that a job is to write, looked at before and watched while: what may be written there, and what failed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from wwmcorpus.corpus.commit import SPLITS_FILE, committed
+from wwmcorpus.corpus.manifest import STATE_FILE
+from wwmcorpus.corpus.workspace import WORK_FOLDER
+from wwmcorpus.errors import CorpusError
+
+_GO_ON = "Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped."
+
+
+def make_output(output: Path) -> None:
+    """Make the folder of a corpus.
+
+    Raises:
+        CorpusError: the system refuses.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(
+            f"the output folder cannot be made: {error.strerror}", value=str(output), fix="Choose another folder."
+        ) from None
+
+
+def check_free(output: Path, may_hold_corpus: bool, fix: str) -> None:
+    """Check that a corpus may be written into a folder.
+
+    Args:
+        output: The folder.
+        may_hold_corpus: Whether a corpus that is there is replaced, or added to.
+        fix: What to do about a corpus that must not be there.
+
+    Raises:
+        CorpusError: it holds a corpus, one that cannot be replaced, or other files.
+    """
+    taken = sorted(entry.name for entry in output.iterdir() if entry.name not in (WORK_FOLDER, ".lock"))
+    is_corpus = (output / STATE_FILE).exists() or (output / SPLITS_FILE).exists()
+    if taken and not is_corpus:
+        raise CorpusError(
+            "the output folder holds other files",
+            value=taken[:5],
+            where=str(output),
+            fix="Choose a new or empty folder.",
+        )
+    if is_corpus and not may_hold_corpus:
+        raise CorpusError("a corpus is already there", value=str(output), fix=fix)
+    try:
+        committed(output)
+    except CorpusError as error:  # better now than after the work
+        raise CorpusError(
+            f"what lies in the output folder cannot be replaced: {error.what}",
+            where=str(output),
+            fix="Choose another folder, or delete this one.",
+        ) from None
+
+
+@contextlib.contextmanager
+def disk_errors(output: Path, fix: str = _GO_ON) -> Iterator[None]:
+    """Make what the system refuses one message."""
+    try:
+        yield
+    except OSError as error:
+        raise CorpusError(
+            f"the system refuses: {error.strerror or error}",
+            value=error.filename,
+            where=str(output),
+            fix=fix,
+        ) from error

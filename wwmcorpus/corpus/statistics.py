@@ -1,0 +1,175 @@
+"""Words and pieces of a build's texts in, the figures that a report is drawn from out.
+
+Counted while the text is at hand, in bounded memory, and as a function of the text alone: long tails are cut where the
+text says, never where a clock or a worker does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from wwmcorpus.align import FlatAlignment
+from wwmcorpus.config import Config
+from wwmcorpus.records import WordSpans
+from wwmcorpus.segment.spans import code_points
+
+#: Words of this many characters or more are counted together in the histogram of word lengths.
+LONGEST_WORD = 12
+#: Bins of the histogram of row lengths: twentieths of max_length.
+NUM_LENGTH_BINS = 20
+#: Words and characters that a corpus keeps, and that each of its tasks keeps for it.
+NUM_KEPT, NUM_KEPT_PER_TASK = 1_000, 2_000
+#: A word of up to three characters is one number of 63 bits, code points from 1; longer ones are strings.
+_CODE_BITS, _PACKED_CHARACTERS = 21, 3
+_MAX_WAITING, _MAX_DISTINCT = 1 << 19, 1 << 19
+
+
+class Statistics(Config):
+    """What a report is drawn from.
+
+    Attributes:
+        word_lengths: Words of 1, 2, ... characters; the last entry counts all of ``LONGEST_WORD`` or more.
+        row_lengths: Rows by length in pieces, in ``NUM_LENGTH_BINS`` equal parts of ``max_length``.
+        words: The most frequent words with their counts. A count is low by what fell outside the most frequent
+            ``NUM_KEPT_PER_TASK`` words of a task.
+        unknown_characters: The same for characters that the vocabulary does not hold.
+    """
+
+    word_lengths: tuple[int, ...] = Field(default=(0,) * LONGEST_WORD, strict=False)
+    row_lengths: tuple[int, ...] = Field(default=(0,) * NUM_LENGTH_BINS, strict=False)
+    words: dict[str, int] = Field(default_factory=dict)
+    unknown_characters: dict[str, int] = Field(default_factory=dict)
+
+
+def merge_statistics(parts: Iterable[Statistics]) -> Statistics:
+    """Add up the statistics of the parts of a corpus."""
+    words: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    word_lengths, row_lengths = np.zeros(LONGEST_WORD, dtype=np.int64), np.zeros(NUM_LENGTH_BINS, dtype=np.int64)
+    for part in parts:
+        words.update(part.words)
+        unknown.update(part.unknown_characters)
+        word_lengths += part.word_lengths
+        row_lengths += part.row_lengths
+    return Statistics(
+        word_lengths=tuple(word_lengths.tolist()),
+        row_lengths=tuple(row_lengths.tolist()),
+        words=most_frequent(words, NUM_KEPT),
+        unknown_characters=most_frequent(unknown, NUM_KEPT),
+    )
+
+
+def most_frequent(counts: Counter[str], number: int) -> dict[str, int]:
+    """Give the most frequent entries, the first by code points among equals, most frequent first."""
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:number])
+
+
+class StatisticsCounter:
+    """Counts over the texts of one task.
+
+    Args:
+        unk_id: The piece for unknown characters.
+        max_length: Pieces per row.
+    """
+
+    def __init__(self, unk_id: int, max_length: int) -> None:
+        self._unk_id, self._max_length = unk_id, max_length
+        self._word_lengths = np.zeros(LONGEST_WORD, dtype=np.int64)
+        self._row_lengths = np.zeros(NUM_LENGTH_BINS, dtype=np.int64)
+        self._short_words, self._unknown = _NumberCounter(), _NumberCounter()
+        self._long_words: Counter[str] = Counter()
+
+    def add_texts(self, texts: Sequence[str], spans: Sequence[WordSpans], pieces: FlatAlignment) -> None:
+        """Count the words of some texts and the characters without a piece of their own."""
+        joined = "\n".join(texts)
+        codes = code_points(joined)
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        begins = np.cumsum(lengths + 1) - lengths - 1
+        words = np.concatenate(spans).astype(np.int64) + np.repeat(begins, [len(found) for found in spans])[:, None]
+        self._add_words(joined, codes, words)
+        unknown = np.flatnonzero(pieces.piece_ids == self._unk_id)
+        if len(unknown):
+            home = np.searchsorted(pieces.bounds, unknown, side="right") - 1
+            self._add_unknown(codes, pieces.offsets[unknown] + begins[home][:, None])
+
+    def add_rows(self, lengths: NDArray[np.int64]) -> None:
+        """Count rows by their length in pieces."""
+        bins = np.minimum((lengths - 1) * NUM_LENGTH_BINS // self._max_length, NUM_LENGTH_BINS - 1)
+        self._row_lengths += np.bincount(bins, minlength=NUM_LENGTH_BINS)
+
+    def statistics(self) -> Statistics:
+        """Give what was counted so far."""
+        words = self._long_words + Counter(
+            {_unpacked(number): count for number, count in self._short_words.most_frequent(NUM_KEPT_PER_TASK)}
+        )
+        unknown = Counter({chr(number): count for number, count in self._unknown.most_frequent(NUM_KEPT_PER_TASK)})
+        return Statistics(
+            word_lengths=tuple(self._word_lengths.tolist()),
+            row_lengths=tuple(self._row_lengths.tolist()),
+            words=most_frequent(words, NUM_KEPT_PER_TASK),
+            unknown_characters=most_frequent(unknown, NUM_KEPT_PER_TASK),
+        )
+
+    def _add_words(self, joined: str, codes: NDArray[np.uint32], words: NDArray[np.int64]) -> None:
+        lengths = words[:, 1] - words[:, 0]
+        self._word_lengths += np.bincount(np.minimum(lengths, LONGEST_WORD) - 1, minlength=LONGEST_WORD)
+        is_long = lengths > _PACKED_CHARACTERS
+        begins = words[~is_long, 0]
+        numbers = codes[begins].astype(np.uint64) + np.uint64(1)
+        for place in range(1, _PACKED_CHARACTERS):
+            longer = np.flatnonzero(lengths[~is_long] > place)
+            code = codes[begins[longer] + place].astype(np.uint64) + np.uint64(1)
+            numbers[longer] |= code << np.uint64(_CODE_BITS * place)
+        self._short_words.add(numbers)
+        self._long_words.update([joined[begin:end] for begin, end in words[is_long].tolist()])
+        if len(self._long_words) > _MAX_DISTINCT:
+            self._long_words = Counter(most_frequent(self._long_words, _MAX_DISTINCT // 2))
+
+    def _add_unknown(self, codes: NDArray[np.uint32], places: NDArray[np.int64]) -> None:
+        lengths = places[:, 1] - places[:, 0]
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        self._unknown.add(codes[np.repeat(places[:, 0], lengths) + within].astype(np.uint64))
+
+
+def _unpacked(number: int) -> str:
+    codes = (number >> (_CODE_BITS * place) & ((1 << _CODE_BITS) - 1) for place in range(_PACKED_CHARACTERS))
+    return "".join(chr(code - 1) for code in codes if code)
+
+
+class _NumberCounter:
+    """Counts numbers in bounded memory: many wait, then are sorted at once; the rarest are let go where too many."""
+
+    def __init__(self) -> None:
+        self._waiting: list[NDArray[np.uint64]] = []
+        self._num_waiting = 0
+        self._numbers, self._counts = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+
+    def add(self, numbers: NDArray[np.uint64]) -> None:
+        """Count some numbers."""
+        self._waiting.append(numbers)
+        self._num_waiting += len(numbers)
+        if self._num_waiting >= _MAX_WAITING:
+            self._settle()
+
+    def most_frequent(self, number: int) -> list[tuple[int, int]]:
+        """Give the most frequent with their counts, the lowest first among equals."""
+        self._settle()
+        order = np.lexsort((self._numbers, -self._counts))[:number]
+        return list(zip(self._numbers[order].tolist(), self._counts[order].tolist(), strict=True))
+
+    def _settle(self) -> None:
+        numbers, counts = np.unique(np.concatenate([*self._waiting, self._numbers[:0]]), return_counts=True)
+        together = np.concatenate([self._numbers, numbers])
+        self._numbers, place = np.unique(together, return_inverse=True)
+        self._counts = np.bincount(
+            place, weights=np.concatenate([self._counts, counts]), minlength=len(self._numbers)
+        ).astype(np.int64)
+        self._waiting, self._num_waiting = [], 0
+        if len(self._numbers) > _MAX_DISTINCT:
+            kept = np.sort(np.lexsort((self._numbers, -self._counts))[: _MAX_DISTINCT // 2])
+            self._numbers, self._counts = self._numbers[kept], self._counts[kept]
