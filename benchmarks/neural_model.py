@@ -31,21 +31,20 @@ _MAX_CHARACTERS = 32
 _NO_LABEL = -100
 
 
-def make_model(folder: Path, vocabulary: Path, sentences: Sequence[str], num_steps: int) -> None:
+def make_model(folder: Path, pieces: Sequence[str], sentences: Sequence[str], num_steps: int) -> None:
     """Write config.json, vocab.txt and pytorch_model.bin.
 
     Args:
         folder: Made where it is absent.
-        vocabulary: A vocab.txt.
+        pieces: The WordPiece vocabulary, in the order of its ids.
         sentences: What the model learns from.
         num_steps: Batches of 16 sentences that it sees.
     """
     from ltp_core.models.utils import instantiate
 
     folder.mkdir(parents=True, exist_ok=True)
-    text = vocabulary.read_text("utf-8")
-    config = _config(text.count("\n"))
-    (folder / "vocab.txt").write_text(text, "utf-8")
+    config = _config(len(pieces))
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), "utf-8")
     (folder / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
     torch.manual_seed(0)
     model: Any = instantiate(config["model"])

@@ -121,9 +121,8 @@ def measure_model(lines: list[str], threads: list[int], given: argparse.Namespac
         folder = given.neural or Path(scratch) / "small"
         model = "as given"
         if not (folder / "config.json").is_file():
-            vocabulary = Path(load_tokenizer(given.vocab).name_or_path)
-            vocabulary = vocabulary if vocabulary.is_file() else vocabulary / "vocab.txt"
-            make_model(folder, vocabulary, split(lines[len(lines) // 2 :]), given.train_steps)
+            ids = load_tokenizer(given.vocab).get_vocab()
+            make_model(folder, sorted(ids, key=ids.__getitem__), split(lines[len(lines) // 2 :]), given.train_steps)
             model = f"the size of LTP/small, random, then {given.train_steps} steps on the perceptron's words"
         short = [line for line in lines[: len(lines) // 2] if len(line) <= _LINE_CHARACTERS]
         kinds = {"sentences": head(split(short)), "lines": head(short)}

@@ -14,7 +14,7 @@ from strategies import texts
 from test_segment_spans import UGLY, assert_exact_words
 
 from wwmcorpus.errors import ConfigError, SegmenterError
-from wwmcorpus.segment import Segmenter, load_segmenter
+from wwmcorpus.segment import Segmenter, SegmenterOptions, load_segmenter
 from wwmcorpus.segment.ltp_neural import LtpNeuralSegmenter
 from wwmcorpus.segment.ltp_windows import cut_into_runs, cut_into_windows, plan_batches, stitch
 from wwmcorpus.segment.ltp_words import LtpWords
@@ -336,6 +336,28 @@ class TestOptions:
             total += len(exact)
             same += len({*map(tuple, exact.tolist())} & {*map(tuple, spans.tolist())})
         assert same > 0.5 * total
+
+    def test_options_reach_the_model(self, folders, tmp_path):
+        (tmp_path / "words.txt").write_text("".join(f"{word} 2\n" for word in USERS_WORDS), "utf-8")
+        options = SegmenterOptions(words=str(tmp_path / "words.txt"), device="cpu", precision="bf16")
+        told = load_segmenter(f"ltp:{folders['two tags']}", 2, options)
+        direct = LtpNeuralSegmenter(
+            folders["two tags"], "two-tags", 2, words=users(USERS_WORDS), device="cpu", precision="bf16"
+        )
+        assert told.signature == direct.signature
+        assert told.signature.endswith(":cpu:bf16:threads2")
+        lines = sample_lines()[:5]
+        assert [words_of(told, line) for line in lines] == [words_of(direct, line) for line in lines]
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+    def test_a_gpu_that_is_not_there(self, folders):
+        with pytest.raises(ConfigError, match="no GPU"):
+            load_segmenter(f"ltp:{folders['crf']}", options=SegmenterOptions(device="cuda"))
+
+    def test_compiled_is_for_gpus(self, folders):
+        options = SegmenterOptions(device="cpu", compiled=True)
+        with pytest.raises(ConfigError, match="on a GPU only"):
+            load_segmenter(f"ltp:{folders['crf']}", options=options)
 
     @pytest.mark.parametrize(
         ("options", "problem"),

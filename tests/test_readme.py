@@ -53,6 +53,15 @@ def test_corpus_commands_work(workplace: Path) -> None:
         assert run([sys.executable, "-m", *shlex.split(line)], workplace)
 
 
+def test_commands_of_the_page_on_corpora_work(workplace: Path) -> None:
+    commands = [line for kind, text in blocks("docs/corpora.md") if kind == "sh" for line in text.splitlines()]
+    here = [line for line in commands if "--engine ray" not in line]
+    assert len(here) == 10
+    shutil.rmtree(workplace / "corpus", ignore_errors=True)
+    for line in here:
+        assert run([sys.executable, "-m", *shlex.split(line)], workplace)
+
+
 def test_readmes_show_the_same_commands_and_code() -> None:
     english, chinese = blocks("README.md"), blocks("README.zh.md")
     assert [block for block in chinese if block not in english] == []

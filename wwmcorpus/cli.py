@@ -16,9 +16,10 @@ from rich.console import Console
 
 from wwmcorpus import __version__
 from wwmcorpus.config import C, load_config
-from wwmcorpus.errors import ConfigError, WwmcorpusError
+from wwmcorpus.errors import ConfigError, WwmcorpusError, choices
 
 if TYPE_CHECKING:
+    from wwmcorpus.corpus import Manifest
     from wwmcorpus.segment import SegmenterOptions
     from wwmcorpus.training.runs import RunResult
 
@@ -122,10 +123,7 @@ def build(
     )
     with ByteBar(Console(stderr=True), "build") as bar:
         manifests = jobs.build(settings, bar)
-    for split, manifest in manifests.items():
-        folder = Path(settings.output) / split if len(manifests) > 1 else Path(settings.output)
-        _out.print(f"{folder}: {manifest.num_rows} rows, fingerprint {manifest.fingerprint[:16]}")
-    _out.print(manifest.signature)
+    _report_corpora(settings.output, manifests)
 
 
 @app.command()
@@ -187,15 +185,75 @@ def verify(
 
 
 @app.command()
+def merge(
+    corpora: Annotated[list[str], typer.Argument(help="Corpus folders, in the order of their rows.")],
+    output: Annotated[str, typer.Option("--output", help="Folder to write.")],
+    mixed_segmenters: Annotated[
+        bool, typer.Option("--mixed-segmenters", help="Mix words of different segmenters.")
+    ] = False,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Merge corpora that were made from the same input.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output folder.")] = False,
+) -> None:
+    """Make one corpus of several of the same tokenizer, length, pairs and splits."""
+    from wwmcorpus import jobs
+    from wwmcorpus.corpus.merge import MergeConfig
+    from wwmcorpus.progress import ByteBar
+
+    settings = MergeConfig(
+        corpora=tuple(corpora),
+        output=output,
+        mixed_segmenters=mixed_segmenters,
+        allow_duplicates=allow_duplicates,
+        overwrite=overwrite,
+    )
+    with ByteBar(Console(stderr=True), "merge") as bar:
+        manifests = jobs.merge(settings, bar)
+    _report_corpora(output, manifests)
+
+
+@app.command("export-corpus")
+def export_corpus(
+    folder: Annotated[str, typer.Argument(help="A corpus folder, with splits or without.")],
+    output: Annotated[str, typer.Option("--output", help="Folder to write; absent or empty.")],
+    file_format: Annotated[
+        str, typer.Option("--format", help="parquet for the hub, or text-ref for scripts made for transformers 4.")
+    ] = "parquet",
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="text-ref: where the corpus's inputs lie now. Repeatable.")
+    ] = None,
+    max_shard_bytes: Annotated[int | None, typer.Option(help="parquet: bytes of a file. By default 500 MB.")] = None,
+) -> None:
+    """Write a corpus as Parquet files with a card, or as text with chinese_ref lines."""
+    from wwmcorpus import jobs
+    from wwmcorpus.progress import ByteBar
+
+    unfit = {"parquet": (inputs, "--input"), "text-ref": (max_shard_bytes, "--max-shard-bytes")}
+    if file_format not in unfit:
+        raise ConfigError("unknown format", value=file_format, where="--format", fix=choices(unfit))
+    value, option = unfit[file_format]
+    if value is not None:
+        raise ConfigError(f"{file_format} takes no {option}", value=value, fix="Leave it out.")
+    with ByteBar(Console(stderr=True), "export") as bar:
+        if file_format == "parquet":
+            lines = jobs.export_parquet(folder, output, max_shard_bytes or 500_000_000, bar).lines()
+        else:
+            lines = jobs.export_text_ref(folder, output, inputs, bar).lines()
+    for line in lines:
+        _out.print(f"{output}: {line}", markup=False)
+
+
+@app.command()
 def describe(
     folder: Annotated[str, typer.Argument(help="A corpus folder, with splits or without.")],
     html: Annotated[Path | None, typer.Option("--html", help="Write one page with charts to this file.")] = None,
 ) -> None:
     """Print the figures of a corpus: rows, words, pieces, where the time went, what was left out and why."""
-    from wwmcorpus.report import describe as figures_of
+    from wwmcorpus import jobs
     from wwmcorpus.report import print_report, write_page
 
-    report = figures_of(folder)
+    report = jobs.describe(folder)
     if html is None:
         print_report(report, _out)
     else:
@@ -371,6 +429,13 @@ def _segmenter_options(**named: Any) -> SegmenterOptions:
     from wwmcorpus.segment import SegmenterOptions
 
     return SegmenterOptions(**named)
+
+
+def _report_corpora(output: str, manifests: dict[str, Manifest]) -> None:
+    for split, manifest in manifests.items():
+        folder = Path(output) / split if len(manifests) > 1 else Path(output)
+        _out.print(f"{folder}: {manifest.num_rows} rows, fingerprint {manifest.fingerprint[:16]}")
+    _out.print(next(iter(manifests.values())).signature)
 
 
 def _report(result: RunResult) -> None:

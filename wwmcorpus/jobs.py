@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from wwmcorpus.align.ref_files import RefReport
     from wwmcorpus.align.refs import Mode
     from wwmcorpus.corpus import BuildConfig, Manifest, Progress
+    from wwmcorpus.corpus.export_parquet import ParquetExport
+    from wwmcorpus.corpus.export_text import TextExport
+    from wwmcorpus.corpus.merge import MergeConfig
     from wwmcorpus.corpus.verify import Verified
+    from wwmcorpus.report import Report
     from wwmcorpus.segment import SegmenterOptions
     from wwmcorpus.segment.compare import Comparison
     from wwmcorpus.segment.training import TrainedSegmenter
@@ -84,6 +88,66 @@ def verify(folder: str, full: bool = False, progress: Progress | None = None) ->
         return run(folder, full)
     progress.start(corpus_bytes(folder))
     return run(folder, full, progress.advance)
+
+
+def describe(folder: str) -> Report:
+    """Give the figures of a corpus, or of all splits of one together.
+
+    Raises:
+        CorpusError: there is no corpus, or it is damaged.
+    """
+    from wwmcorpus.report import describe as run
+
+    return run(folder)
+
+
+def merge(config: MergeConfig, progress: Progress | None = None) -> dict[str, Manifest]:
+    """Make one corpus of several, and give the manifest of each split.
+
+    Raises:
+        CorpusError: a corpus is absent or damaged, two do not fit together, or the output folder is taken.
+    """
+    from wwmcorpus.corpus.merge import merge as run
+    from wwmcorpus.corpus.merge import merge_bytes
+
+    if progress is None:
+        return run(config)
+    progress.start(merge_bytes(config.corpora))
+    return run(config, progress.advance)
+
+
+def export_parquet(
+    folder: str, output: str, max_shard_bytes: int = 500_000_000, progress: Progress | None = None
+) -> ParquetExport:
+    """Write a corpus as Parquet files with a card, as the hub has them.
+
+    Raises:
+        CorpusError: the corpus is absent or damaged, or the output exists.
+    """
+    from wwmcorpus.corpus.export_parquet import export_parquet as run
+    from wwmcorpus.corpus.verify import corpus_bytes
+
+    if progress is None:
+        return run(folder, output, max_shard_bytes)
+    progress.start(2 * corpus_bytes(folder))
+    return run(folder, output, max_shard_bytes, progress.advance)
+
+
+def export_text_ref(
+    folder: str, output: str, inputs: list[str] | None = None, progress: Progress | None = None
+) -> TextExport:
+    """Write the text and the ``chinese_ref`` of the rows of a corpus, for scripts made for transformers 4.
+
+    Raises:
+        CorpusError: the corpus is absent or damaged, an input is not what it was, or the output exists.
+    """
+    from wwmcorpus.corpus.export_text import export_text_ref as run
+    from wwmcorpus.corpus.verify import corpus_bytes
+
+    if progress is None:
+        return run(folder, output, inputs)
+    progress.start(2 * corpus_bytes(folder))
+    return run(folder, output, inputs, progress.advance)
 
 
 def build_vocabulary(config: VocabularyConfig) -> BuiltVocabulary:

@@ -41,6 +41,15 @@ class FlatAlignment:
     bounds: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class AlignedLine:
+    """Texts on one line of code points, with their words and pieces."""
+
+    line: TextLine
+    words: WordsOnLine
+    pieces: FlatAlignment
+
+
 class Aligner:
     """Puts words and pieces of a text together, by position.
 
@@ -118,6 +127,14 @@ class Aligner:
         Raises:
             AlignmentError: texts and spans differ in number, or spans are not those of their text.
         """
+        return self.align_on_line(texts, spans).pieces
+
+    def align_on_line(self, texts: Sequence[str], spans: Sequence[WordSpans]) -> AlignedLine:
+        """Give what ``align_flat`` gives, with the line of code points on which it was found.
+
+        Raises:
+            AlignmentError: as for ``align_flat``.
+        """
         if len(texts) != len(spans):
             raise AlignmentError(
                 f"{len(texts)} texts but {len(spans)} span arrays", fix="Give one array of word spans per text."
@@ -127,7 +144,8 @@ class Aligner:
         words = WordsOnLine.of(spans, line)
         alignment = align_words(flat, words, line)
         self._count(line, flat.piece_ids, words, alignment)
-        return FlatAlignment(flat.piece_ids, alignment.word_start, flat.offsets, flat.bounds)
+        pieces = FlatAlignment(flat.piece_ids, alignment.word_start, flat.offsets, flat.bounds)
+        return AlignedLine(line, words, pieces)
 
     @property
     def num_slow_runs(self) -> int:

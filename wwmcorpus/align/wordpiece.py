@@ -133,7 +133,7 @@ class _Known:
 
     def learn(self, runs: list[str], tokenizer: Tokenizer) -> None:
         """Ask the tokenizer for the pieces of some new runs."""
-        pieces = encode_by_tokenizer(tokenizer, runs)
+        pieces = _encode_runs(tokenizer, runs)
         first = len(self.begins.values)
         self.begins.extend(len(self.ids.values) + pieces.bounds[:-1])
         self.lengths.extend(np.diff(pieces.bounds))
@@ -164,6 +164,17 @@ class _Growing:
             self._room = room
         self._room[self._length : length] = more
         self._length = length
+
+
+def _encode_runs(tokenizer: Tokenizer, runs: list[str]) -> FlatPieces:
+    """Give the pieces of each run: asked as the lines of one text, which costs half as much as asking for each."""
+    encoding = tokenizer.encode("\n".join(runs), add_special_tokens=False)
+    lengths = np.fromiter(map(len, runs), dtype=np.int32, count=len(runs))
+    begins = np.cumsum(lengths + 1, dtype=np.int32) - lengths - 1
+    offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+    bounds = np.append(np.searchsorted(offsets[:, 0], begins), len(offsets))
+    offsets -= np.repeat(begins, np.diff(bounds))[:, None]
+    return FlatPieces(np.array(encoding.ids, dtype=np.int32), offsets, bounds)
 
 
 def encode_by_tokenizer(tokenizer: Tokenizer, texts: Sequence[str]) -> FlatPieces:

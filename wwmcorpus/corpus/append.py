@@ -27,9 +27,11 @@ class Base:
 
     Attributes:
         contents: By split.
+        locations: Where its inputs lay.
     """
 
     contents: dict[str, Content] = field(default_factory=dict)
+    locations: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -119,14 +121,16 @@ def keep_base(base: Base, config: BuildConfig, output: Path, workspace: Workspac
             with source.open("rb") as file, whole_file(workspace.shards / source.name) as copy:
                 shutil.copyfileobj(file, copy)
     sync(workspace.shards)
-    write_json(workspace.base_file, {split: content.values() for split, content in base.contents.items()})
+    contents = {split: content.values() for split, content in base.contents.items()}
+    write_json(workspace.base_file, {"contents": contents, "locations": list(base.locations)})
 
 
 def _kept(workspace: Workspace) -> Base | None:
     if not workspace.base_file.exists():
         return None
     kept = json.loads(workspace.base_file.read_text("utf-8"))
-    return Base({split: Content(**values) for split, values in kept.items()})
+    contents = {split: Content(**values) for split, values in kept["contents"].items()}
+    return Base(contents, tuple(kept["locations"]))
 
 
 def _found(config: BuildConfig, output: Path) -> Base:
@@ -143,7 +147,7 @@ def _found(config: BuildConfig, output: Path) -> Base:
             where=str(output),
             fix="Build one first, with the same splits, or leave --append out.",
         )
-    return Base(contents)
+    return Base(contents, tuple(next(iter(manifests.values())).run["inputs"]))
 
 
 def _shown(folder: Path, manifest: Manifest) -> str:

@@ -7,13 +7,12 @@ when the same command is run again.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,7 @@ from wwmcorpus.corpus.append import Base, check_new, find_base, keep_base
 from wwmcorpus.corpus.engines import run_tasks
 from wwmcorpus.corpus.inputs import Inputs, find_inputs
 from wwmcorpus.corpus.manifest import FORMAT_VERSION, STATE_FILE, Content, Manifest, RejectedDocument
+from wwmcorpus.corpus.output_folder import check_free, disk_errors, make_output
 from wwmcorpus.corpus.reader import TOKENIZER_FOLDER
 from wwmcorpus.corpus.runner import Blueprint
 from wwmcorpus.corpus.settings import BuildConfig
@@ -34,7 +34,7 @@ from wwmcorpus.corpus.tasks import Task, limit_tasks, plan_tasks
 from wwmcorpus.corpus.verify import verify
 from wwmcorpus.corpus.workspace import WORK_FOLDER, Workspace
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import folder_lock, make_folder
+from wwmcorpus.files import folder_lock
 from wwmcorpus.text import plan_slices, shown
 
 _log = logging.getLogger(__name__)
@@ -88,8 +88,8 @@ def build(config: BuildConfig, progress: Progress | None = None) -> dict[str, Ma
     """
     started = time.monotonic()
     output = Path(config.output)
-    _make_output(output)
-    with folder_lock(output, "wwmcorpus build"), _disk_errors(output):
+    make_output(output)
+    with folder_lock(output, "wwmcorpus build"), disk_errors(output):
         job = _prepare(config, output)
         manifests = _built_already(job)
         if manifests is None:
@@ -97,15 +97,6 @@ def build(config: BuildConfig, progress: Progress | None = None) -> dict[str, Ma
             manifests = _commit(job, started)
         job.workspace.remove()
     return manifests
-
-
-def _make_output(output: Path) -> None:
-    try:
-        make_folder(output)
-    except OSError as error:
-        raise CorpusError(
-            f"the output folder cannot be made: {error.strerror}", value=str(output), fix="Choose another folder."
-        ) from None
 
 
 def _prepare(config: BuildConfig, output: Path) -> _Job:
@@ -133,7 +124,8 @@ def _prepare(config: BuildConfig, output: Path) -> _Job:
     job = _Job(config, output, inputs, workspace, vocabulary, signature, base, plan, tasks)
     if _built_already(job) is None:
         if not workspace.holds(plan):
-            _check_free(output, config)
+            fix = "Choose another folder, add to it with --append, or replace it with --overwrite."
+            check_free(output, config.overwrite or config.append, fix)
             check_new(base, inputs.recorded, output)
         workspace.begin(plan, start_anew=config.overwrite)
         keep_base(base, config, output, workspace)
@@ -167,32 +159,6 @@ def _plan_tasks(config: BuildConfig, inputs: Inputs, base: Base) -> list[Task]:
     ]
     tasks = plan_tasks(slices, config.task_bytes)
     return tasks if config.limit is None else limit_tasks(tasks, config.source, config.limit)
-
-
-def _check_free(output: Path, config: BuildConfig) -> None:
-    taken = sorted(entry.name for entry in output.iterdir() if entry.name not in (WORK_FOLDER, ".lock"))
-    is_corpus = (output / STATE_FILE).exists() or (output / commit.SPLITS_FILE).exists()
-    if taken and not is_corpus:
-        raise CorpusError(
-            "the output folder holds other files",
-            value=taken[:5],
-            where=str(output),
-            fix="Choose a new or empty folder.",
-        )
-    if is_corpus and not (config.overwrite or config.append):
-        raise CorpusError(
-            "a corpus is already there",
-            value=str(output),
-            fix="Choose another folder, add to it with --append, or replace it with --overwrite.",
-        )
-    try:
-        commit.committed(output)
-    except CorpusError as error:  # better now than after the work
-        raise CorpusError(
-            f"what lies in the output folder cannot be replaced: {error.what}",
-            where=str(output),
-            fix="Choose another folder, or delete this one.",
-        ) from None
 
 
 def _run(job: _Job, progress: Progress | None) -> None:
@@ -367,20 +333,6 @@ def _run_facts(job: _Job, totals: commit.Totals, started: float) -> dict[str, An
         "tokenizer": job.config.tokenizer,
         "engine": job.config.engine,
         "num_workers": job.config.num_workers,
-        "inputs": [shown(source.location) for source in job.inputs.sources],
+        "inputs": [*job.base.locations, *(shown(source.location) for source in job.inputs.sources)],
         "python": platform.python_version(),
     }
-
-
-@contextlib.contextmanager
-def _disk_errors(output: Path) -> Iterator[None]:
-    """Make what the system refuses one message."""
-    try:
-        yield
-    except OSError as error:
-        raise CorpusError(
-            f"the system refuses: {error.strerror or error}",
-            value=error.filename,
-            where=str(output),
-            fix="Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped.",
-        ) from error

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wwmcorpus.corpus.settings import BuildConfig
 from wwmcorpus.corpus.tasks import Beat, Place, Task, Tell
 from wwmcorpus.records import Document, Rejection
-from wwmcorpus.text import Cleaner, Slice, read_slice
+from wwmcorpus.text import Cleaner, Slice, read_slice, split_lines, split_sentences
 from wwmcorpus.text.dedup import KeepList
 
 #: Characters of the documents that go through segmenter and aligner at once: the same for every number of workers.
@@ -36,19 +39,31 @@ class DocumentReader:
     def start(self) -> None:
         """Begin a new task."""
         self._cleaner = Cleaner(self._config.clean)
-        self._counts: Counter[str] = Counter()
+        self._num_read = self._num_duplicates = self._num_documents = self._num_characters = self._num_sentences = 0
         self.sources_seen: set[int] = set()
+
+    def sentences(self, documents: list[Document]) -> tuple[list[str], NDArray[np.int64]]:
+        """Give the sentences of some documents, and the number of the document of each."""
+        split = split_lines if self._config.source.document_break == "sentence_line" else split_sentences
+        return split([document.text for document in documents])
 
     @property
     def counts(self) -> Counter[str]:
         """What was counted since ``start``."""
-        together = Counter(self._counts)
+        together = Counter(
+            documents_read=self._num_read,
+            documents=self._num_documents,
+            characters=self._num_characters,
+            sentences=self._num_sentences,
+        )
+        if self._keep is not None:
+            together["duplicates"] = self._num_duplicates
         together.update(self._cleaner.counts)
         return together
 
     def count_sentences(self, number: int) -> None:
         """Count sentences that were read out of the documents."""
-        self._counts["sentences"] += number
+        self._num_sentences += number
 
     def batches(
         self, task: Task, quarantine: frozenset[Place], reject: Callable[[Rejection], None], tell: Tell
@@ -86,36 +101,44 @@ class DocumentReader:
         self, part: Slice, limit: int | None, quarantine: frozenset[Place], reject: Callable[[Rejection], None]
     ) -> Iterator[Document]:
         """Give the clean documents of a slice; what it leaves out is rejected or counted."""
-        num_left = limit
-        for item in read_slice(part, self._config.source):
+        items = read_slice(part, self._config.source)
+        for item in items if limit is None else _first(items, limit):
             self.sources_seen.add(part.source_index)
-            if isinstance(item, Rejection):
-                reject(item)
-                continue
-            if num_left is not None:
-                if num_left == 0:
-                    return
-                num_left -= 1
-            result = self._kept(item, quarantine)
-            if isinstance(result, Rejection):
-                reject(result)
-            elif result is not None:
-                self._counts.update(documents=1, characters=len(result.text))
-                yield result
+            if not isinstance(item, Rejection):
+                self._num_read += 1
+                result = self._kept(item, quarantine)
+                if isinstance(result, Document):
+                    self._num_documents += 1
+                    self._num_characters += len(result.text)
+                    yield result
+                    continue
+                if result is None:
+                    continue
+                item = result
+            reject(item)
 
     def _kept(self, document: Document, quarantine: frozenset[Place]) -> Document | Rejection | None:
         """Give the cleaned document, why it is left out, or None for a duplicate: those stand in the keep-list."""
-        self._counts["documents_read"] += 1
-        place = (document.source_index, document.offset)
-        if place in quarantine:
+        if quarantine and (document.source_index, document.offset) in quarantine:
             detail = "it alone killed two workers"
             return Rejection(
                 "quarantined", document.source, document.offset, detail, source_index=document.source_index
             )
-        if self._keep is not None and self._keep.is_dropped(place[0] - self._first_source, place[1]):
-            self._counts["duplicates"] += 1
+        keep, source_index = self._keep, document.source_index - self._first_source
+        if keep is not None and keep.is_dropped(source_index, document.offset):
+            self._num_duplicates += 1
             return None
         return self._cleaner.clean(document)
+
+
+def _first(items: Iterator[Document | Rejection], num_documents: int) -> Iterator[Document | Rejection]:
+    """Give what stands before the document that would be one too many."""
+    for item in items:
+        if isinstance(item, Document):
+            if num_documents == 0:
+                return
+            num_documents -= 1
+        yield item
 
 
 def _beat(batch: list[Document], num_bytes: int) -> Beat:

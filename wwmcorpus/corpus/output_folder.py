@@ -10,6 +10,7 @@ from wwmcorpus.corpus.commit import SPLITS_FILE, committed
 from wwmcorpus.corpus.manifest import STATE_FILE
 from wwmcorpus.corpus.workspace import WORK_FOLDER
 from wwmcorpus.errors import CorpusError
+from wwmcorpus.files import make_folder
 
 _GO_ON = "Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped."
 
@@ -21,7 +22,7 @@ def make_output(output: Path) -> None:
         CorpusError: the system refuses.
     """
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        make_folder(output)
     except OSError as error:
         raise CorpusError(
             f"the output folder cannot be made: {error.strerror}", value=str(output), fix="Choose another folder."

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from wwmcorpus.align import Aligner, FlatAlignment, Vocabulary
+from wwmcorpus.align import AlignedLine, Aligner, FlatAlignment, Vocabulary
 from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows, bounds_of
 from wwmcorpus.corpus.documents import BATCH_CHARS, DocumentReader
 from wwmcorpus.corpus.manifest import Shard
@@ -30,9 +30,8 @@ from wwmcorpus.corpus.statistics import StatisticsCounter
 from wwmcorpus.corpus.tasks import Beat, Place, Task, TaskRecord, Tell
 from wwmcorpus.errors import AlignmentError, CorpusError
 from wwmcorpus.files import file_sha256, move
-from wwmcorpus.records import Document, Rejection, WordSpans
+from wwmcorpus.records import Document, Rejection
 from wwmcorpus.segment import load_segmenter
-from wwmcorpus.text import split_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ class TaskRunner:
     ) -> Iterator[tuple[list[Document], AlignedBatch]]:
         """Give the pieces of documents; a document whose words do not fit its text is rejected alone."""
         with _timed(self._seconds, "read"):
-            texts, owners = split_sentences([document.text for document in documents])
+            texts, owners = self._reader.sentences(documents)
         counts = Counter(self._aligner.counts)
         try:
             aligned = self._align(texts, statistics, tell)
@@ -169,20 +168,19 @@ class TaskRunner:
 
     def _align(self, texts: list[str], statistics: StatisticsCounter, tell: Tell) -> FlatAlignment:
         """Segment and align sentences, as many at once as memory and the signs of life allow."""
-        chunks = [texts[begin:end] for begin, end in _chunks(texts)]
-        spans: list[list[WordSpans]] = []
-        parts: list[FlatAlignment] = []
-        for chunk in chunks:
-            if parts:
+        lines: list[AlignedLine] = []
+        for begin, end in _chunks(texts):
+            if lines:
                 tell(Beat(0, ()))
+            chunk = texts[begin:end]
             with _timed(self._seconds, "segment"):
-                spans.append(self.segmenter.segment(chunk))
+                spans = self.segmenter.segment(chunk)
             with _timed(self._seconds, "align"):
-                parts.append(self._aligner.align_flat(chunk, spans[-1]))
+                lines.append(self._aligner.align_on_line(chunk, spans))
         with _timed(self._seconds, "count"):
-            for chunk, words, part in zip(chunks, spans, parts, strict=True):
-                statistics.add_texts(chunk, words, part)
-        return parts[0] if len(parts) == 1 else _joined(parts)
+            for line in lines:
+                statistics.add_texts(line)
+        return lines[0].pieces if len(lines) == 1 else _joined([line.pieces for line in lines])
 
     def _in_split(self, documents: list[Document], split: str) -> NDArray[np.bool_]:
         """Say which documents belong to a split."""

@@ -7,16 +7,16 @@ text says, never where a clock or a worker does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from wwmcorpus.align import FlatAlignment
+from wwmcorpus.align import AlignedLine
+from wwmcorpus.align.line import TextLine
 from wwmcorpus.config import Config
-from wwmcorpus.records import WordSpans
-from wwmcorpus.segment.spans import code_points
+from wwmcorpus.hashing import mix
 
 #: Words of this many characters or more are counted together in the histogram of word lengths.
 LONGEST_WORD = 12
@@ -26,7 +26,7 @@ NUM_LENGTH_BINS = 20
 NUM_KEPT, NUM_KEPT_PER_TASK = 1_000, 2_000
 #: A word of up to three characters is one number of 63 bits, code points from 1; longer ones are strings.
 _CODE_BITS, _PACKED_CHARACTERS = 21, 3
-_MAX_WAITING, _MAX_DISTINCT = 1 << 19, 1 << 19
+_MAX_WAITING, _MAX_DISTINCT = 1 << 20, 1 << 19
 
 
 class Statistics(Config):
@@ -82,20 +82,16 @@ class StatisticsCounter:
         self._word_lengths = np.zeros(LONGEST_WORD, dtype=np.int64)
         self._row_lengths = np.zeros(NUM_LENGTH_BINS, dtype=np.int64)
         self._short_words, self._unknown = _NumberCounter(), _NumberCounter()
-        self._long_words: Counter[str] = Counter()
+        self._long_words = _HashCounter()
 
-    def add_texts(self, texts: Sequence[str], spans: Sequence[WordSpans], pieces: FlatAlignment) -> None:
+    def add_texts(self, aligned: AlignedLine) -> None:
         """Count the words of some texts and the characters without a piece of their own."""
-        joined = "\n".join(texts)
-        codes = code_points(joined)
-        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        begins = np.cumsum(lengths + 1) - lengths - 1
-        words = np.concatenate(spans).astype(np.int64) + np.repeat(begins, [len(found) for found in spans])[:, None]
-        self._add_words(joined, codes, words)
+        line, words, pieces = aligned.line, aligned.words, aligned.pieces
+        self._add_words(line, words.starts, words.ends - words.starts)
         unknown = np.flatnonzero(pieces.piece_ids == self._unk_id)
         if len(unknown):
             home = np.searchsorted(pieces.bounds, unknown, side="right") - 1
-            self._add_unknown(codes, pieces.offsets[unknown] + begins[home][:, None])
+            self._add_unknown(line.codes, pieces.offsets[unknown] + line.begins[home][:, None])
 
     def add_rows(self, lengths: NDArray[np.int64]) -> None:
         """Count rows by their length in pieces."""
@@ -104,10 +100,12 @@ class StatisticsCounter:
 
     def statistics(self) -> Statistics:
         """Give what was counted so far."""
-        words = self._long_words + Counter(
+        words = self._long_words.most_frequent(NUM_KEPT_PER_TASK) + Counter(
             {_unpacked(number): count for number, count in self._short_words.most_frequent(NUM_KEPT_PER_TASK)}
         )
-        unknown = Counter({chr(number): count for number, count in self._unknown.most_frequent(NUM_KEPT_PER_TASK)})
+        unknown = Counter(
+            {_unpacked(number): count for number, count in self._unknown.most_frequent(NUM_KEPT_PER_TASK)}
+        )
         return Statistics(
             word_lengths=tuple(self._word_lengths.tolist()),
             row_lengths=tuple(self._row_lengths.tolist()),
@@ -115,25 +113,22 @@ class StatisticsCounter:
             unknown_characters=most_frequent(unknown, NUM_KEPT_PER_TASK),
         )
 
-    def _add_words(self, joined: str, codes: NDArray[np.uint32], words: NDArray[np.int64]) -> None:
-        lengths = words[:, 1] - words[:, 0]
-        self._word_lengths += np.bincount(np.minimum(lengths, LONGEST_WORD) - 1, minlength=LONGEST_WORD)
+    def _add_words(self, line: TextLine, begins: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
+        self._word_lengths += np.bincount(np.minimum(lengths, LONGEST_WORD), minlength=LONGEST_WORD + 1)[1:]
         is_long = lengths > _PACKED_CHARACTERS
-        begins = words[~is_long, 0]
-        numbers = codes[begins].astype(np.uint64) + np.uint64(1)
+        self._long_words.add(line, begins[is_long], lengths[is_long])
+        begins, lengths = begins[~is_long], lengths[~is_long]
+        numbers = line.codes.take(begins).astype(np.uint64) + np.uint64(1)
         for place in range(1, _PACKED_CHARACTERS):
-            longer = np.flatnonzero(lengths[~is_long] > place)
-            code = codes[begins[longer] + place].astype(np.uint64) + np.uint64(1)
+            longer = np.flatnonzero(lengths > place)
+            code = line.codes.take(begins.take(longer) + place).astype(np.uint64) + np.uint64(1)
             numbers[longer] |= code << np.uint64(_CODE_BITS * place)
         self._short_words.add(numbers)
-        self._long_words.update([joined[begin:end] for begin, end in words[is_long].tolist()])
-        if len(self._long_words) > _MAX_DISTINCT:
-            self._long_words = Counter(most_frequent(self._long_words, _MAX_DISTINCT // 2))
 
     def _add_unknown(self, codes: NDArray[np.uint32], places: NDArray[np.int64]) -> None:
         lengths = places[:, 1] - places[:, 0]
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        self._unknown.add(codes[np.repeat(places[:, 0], lengths) + within].astype(np.uint64))
+        self._unknown.add(codes[np.repeat(places[:, 0], lengths) + within].astype(np.uint64) + np.uint64(1))
 
 
 def _unpacked(number: int) -> str:
@@ -141,8 +136,40 @@ def _unpacked(number: int) -> str:
     return "".join(chr(code - 1) for code in codes if code)
 
 
+class _HashCounter:
+    """Counts words by a hash of 64 bits, so that a string is made only of those that are new."""
+
+    def __init__(self) -> None:
+        self._words: dict[int, str] = {}
+        self._counts: Counter[int] = Counter()
+
+    def add(self, line: TextLine, begins: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
+        """Count some words of a line."""
+        if not len(begins):
+            return
+        ends = np.cumsum(lengths)
+        within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+        codes = line.codes.take(np.repeat(begins, lengths) + within)
+        hashes = np.add.reduceat(mix(within, codes), ends - lengths)
+        found, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        for number, place, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
+            if number not in self._counts:
+                self._words[number] = line.text[begins[place] : begins[place] + lengths[place]]
+            self._counts[number] += count
+        if len(self._counts) > _MAX_DISTINCT:
+            self._counts = Counter(dict(self._ranked()[: _MAX_DISTINCT // 2]))
+            self._words = {number: self._words[number] for number in self._counts}
+
+    def most_frequent(self, number: int) -> Counter[str]:
+        """Give the most frequent with their counts, the first by code points among equals."""
+        return Counter({self._words[each]: count for each, count in self._ranked()[:number]})
+
+    def _ranked(self) -> list[tuple[int, int]]:
+        return sorted(self._counts.items(), key=lambda entry: (-entry[1], self._words[entry[0]]))
+
+
 class _NumberCounter:
-    """Counts numbers in bounded memory: many wait, then are sorted at once; the rarest are let go where too many."""
+    """Counts numbers from 1 in bounded memory: many wait, then are sorted at once; the rarest go where too many."""
 
     def __init__(self) -> None:
         self._waiting: list[NDArray[np.uint64]] = []
@@ -164,11 +191,11 @@ class _NumberCounter:
 
     def _settle(self) -> None:
         numbers, counts = np.unique(np.concatenate([*self._waiting, self._numbers[:0]]), return_counts=True)
-        together = np.concatenate([self._numbers, numbers])
-        self._numbers, place = np.unique(together, return_inverse=True)
-        self._counts = np.bincount(
-            place, weights=np.concatenate([self._counts, counts]), minlength=len(self._numbers)
-        ).astype(np.int64)
+        place = np.searchsorted(self._numbers, numbers)
+        known = np.append(self._numbers, np.uint64(0)).take(place) == numbers
+        self._counts[place[known]] += counts[known]
+        self._numbers = np.insert(self._numbers, place[~known], numbers[~known])
+        self._counts = np.insert(self._counts, place[~known], counts[~known])
         self._waiting, self._num_waiting = [], 0
         if len(self._numbers) > _MAX_DISTINCT:
             kept = np.sort(np.lexsort((self._numbers, -self._counts))[: _MAX_DISTINCT // 2])

@@ -38,6 +38,8 @@ class Job:
 def serve(pipe: Any, blueprint: Opens, memory_bytes: int | None, parent: int) -> None:
     """Answer jobs until None comes, or until the parent is gone."""
     _follow(parent)
+    # A worker has the threads that its segmenter is told, and no more.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     if memory_bytes is not None:
         _limit_memory(memory_bytes)
     try:

@@ -18,20 +18,24 @@ characters.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
-from wwmcorpus.errors import MissingExtraError
+import numpy as np
+from numpy.typing import NDArray
+
+from wwmcorpus.errors import AlignmentError, MissingExtraError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.segment.jieba_options import JiebaOptions, without_forbidden
-from wwmcorpus.segment.spans import spans_of_texts
+from wwmcorpus.segment.spans import spans_of_lines
 
 # What rjieba takes for Han and jieba does not; and halves of surrogate pairs, which rjieba cannot be given.
 _APART = re.compile("([\u3400-\u4dbf\u9fd6-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f\ud800-\udfff])")
 _SIGNS = r"+#&._%\-"
 _MAY_JOIN = re.compile(rf"[{_SIGNS}][{_SIGNS}a-zA-Z0-9]|[a-zA-Z0-9][{_SIGNS}]")
 _SIGN = re.compile(f"[{_SIGNS}]")
-_LATIN_WORD = re.compile(r"([a-zA-Z0-9]+(?:\.\d+)?%?)")
+# A Latin word, or what stands between two of them.
+_LATIN_PART = re.compile(r"[a-zA-Z0-9]+(?:\.\d+)?%?|(?:(?![a-zA-Z0-9]).)+", re.DOTALL)
 
 
 class RjiebaSegmenter:
@@ -60,8 +64,14 @@ class RjiebaSegmenter:
         self.signature = options.signature(f"rjieba:{version('rjieba')}", [added.digest])
 
     def segment(self, texts: Sequence[str]) -> list[WordSpans]:
-        """Give the words as spans."""
-        return spans_of_texts(texts, [self._words(text) for text in texts])
+        """Give the words as spans.
+
+        Raises:
+            AlignmentError: the words are not the text's.
+        """
+        # To jieba a line end stands between words, and what stands on one side of it is nothing to the other: many
+        # short texts are cut as one.
+        return spans_of_lines(texts, self._cuts("\n".join(texts)))
 
     def _add(self, word: str, frequency: int | None) -> None:
         """Add a word, or take one out: to jieba a frequency of 0 is none, or 1 where a character has no other way."""
@@ -69,6 +79,18 @@ class RjiebaSegmenter:
             frequency = 1
         if frequency != 0 or self._jieba.has_word(word):
             self._jieba.add_word(word, frequency, None)
+
+    def _cuts(self, text: str) -> NDArray[np.int64]:
+        """Give where words begin."""
+        words = self._words(text)
+        ends = np.cumsum(np.fromiter(map(len, words), dtype=np.int64, count=len(words)))
+        if "".join(words) != text:
+            raise AlignmentError(
+                "rjieba's words do not spell the text", value=text[:50], fix="Report it, or choose another segmenter."
+            )
+        if not self._hmm:
+            return ends[:-1]
+        return np.concatenate([ends[:-1], *self._latin_cuts(text, words, ends)])
 
     def _words(self, text: str) -> list[str]:
         if _APART.search(text):
@@ -80,12 +102,13 @@ class RjiebaSegmenter:
 
     def _cut(self, text: str) -> list[str]:
         words: list[str] = self._jieba.cut(text, self._hmm)
-        if not self._hmm or not _MAY_JOIN.search(text):
-            return words
-        return [part for word in words for part in self._latin_parts(word)]
+        return words
 
-    def _latin_parts(self, word: str) -> Sequence[str]:
-        """Give what jieba makes of a word: itself, or an unknown Latin run cut at its signs."""
-        if len(word) == 1 or not _SIGN.search(word) or self._jieba.has_word(word):
-            return (word,)
-        return [part for part in _LATIN_WORD.split(word) if part]
+    def _latin_cuts(self, text: str, words: list[str], ends: NDArray[np.int64]) -> Iterator[list[int]]:
+        """Give where jieba cuts what rjieba keeps whole: unknown Latin runs, at their signs."""
+        places = [place for match in _MAY_JOIN.finditer(text) for place in (match.start(), match.end() - 1)]
+        for number in np.unique(np.searchsorted(ends, places, side="right")).tolist():
+            word = words[number]
+            if len(word) > 1 and _SIGN.search(word) and not self._jieba.has_word(word):
+                begin = int(ends[number]) - len(word)
+                yield [begin + match.start() for match in _LATIN_PART.finditer(word)]

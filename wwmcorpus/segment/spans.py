@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import chain, compress, pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,24 +57,23 @@ def spans_of_texts(texts: Sequence[str], words: Sequence[Sequence[str]]) -> list
     Raises:
         AlignmentError: a text's words do not spell it.
     """
-    # A segmenter that drops characters, whitespace as a rule, gives fewer: such texts are looked at one by one.
-    whole = [sum(map(len, found)) == len(text) for text, found in zip(texts, words, strict=True)]
-    fast = iter(_spans_of_whole_texts(list(compress(texts, whole)), list(compress(words, whole))))
-    return [
-        next(fast) if is_whole else spans_from_words(text, found)
-        for text, found, is_whole in zip(texts, words, whole, strict=True)
-    ]
-
-
-def _spans_of_whole_texts(texts: list[str], words: list[Sequence[str]]) -> list[WordSpans]:
-    """Give the spans where the words of each text, put together, are as long as the text: for all texts at once."""
+    line = "\n".join(texts)
+    codes = code_points(line)
+    positions = np.flatnonzero(~_is_space(codes))
     flat = list(chain.from_iterable(words))
-    joined = "".join(texts)
-    if "".join(flat) != joined:
-        return [spans_from_words(text, found) for text, found in zip(texts, words, strict=True)]
+    spelled = code_points("".join(flat))
+    kept = ~_is_space(spelled)
     lengths = np.fromiter(map(len, flat), dtype=np.int64, count=len(flat))
-    text_lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    return _spans_of_joined(joined, text_lengths, np.cumsum(lengths) - lengths)
+    # How many characters that are not whitespace stand before each word, and before each text's first and last.
+    before = np.append(0, np.cumsum(kept)).take(np.append(0, np.cumsum(lengths)))
+    num_words = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+    ends_of_words = before.take(np.cumsum(num_words))
+    text_ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
+    is_spelled = np.array_equal(ends_of_words, np.searchsorted(positions, text_ends))
+    if not is_spelled or not np.array_equal(codes.take(positions), spelled[kept]):
+        return [spans_from_words(text, found) for text, found in zip(texts, words, strict=True)]
+    begins = before[:-1]
+    return spans_of_lines(texts, positions.take(begins[begins < len(positions)]))
 
 
 def spans_of_cuts(texts: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> list[WordSpans]:
@@ -95,6 +94,15 @@ def spans_of_cuts(texts: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> li
     inside = np.concatenate([np.empty(0, np.int64), *cuts])
     inside += np.repeat(begins, np.fromiter(map(len, cuts), dtype=np.int64, count=len(cuts)))
     return _spans_of_joined("".join(texts), text_lengths, inside)
+
+
+def spans_of_lines(texts: Sequence[str], cuts: NDArray[np.int64]) -> list[WordSpans]:
+    """Give the spans of every text's words from where words begin in the texts joined by line ends.
+
+    ``["他 叫汤姆", "来"], [3, 5, 6]`` -> ``[[[0, 1], [2, 3], [3, 5]], [[0, 1]]]``
+    """
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1
+    return _spans_of_joined("\n".join(texts), lengths, cuts)
 
 
 def _spans_of_joined(joined: str, text_lengths: NDArray[np.int64], cuts: NDArray[np.int64]) -> list[WordSpans]:

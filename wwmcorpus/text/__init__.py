@@ -3,7 +3,7 @@
 from wwmcorpus.text.clean import Cleaner, CleanOptions
 from wwmcorpus.text.han import HAN_BLOCKS, is_han
 from wwmcorpus.text.normalise import normalise
-from wwmcorpus.text.sentences import sentence_spans, split_sentences
+from wwmcorpus.text.sentences import sentence_spans, split_lines, split_sentences
 from wwmcorpus.text.sources import (
     Slice,
     Source,
@@ -31,6 +31,7 @@ __all__ = [
     "read_sources",
     "sentence_spans",
     "shown",
+    "split_lines",
     "split_sentences",
     "source_digest",
 ]

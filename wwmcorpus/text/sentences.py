@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 _MARKS = "。！？!?…⋯｡‼⁇⁈⁉"
 _CLOSERS = r"”’」』）)\]】》〉〕｝}＂＇﹂﹄\"'"
 _GOES_ON = "，、；：,;:"
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 #: Where a sentence ends, or, with a group, where it seems to and goes on. Time is linear in the text whatever it holds:
 #: what is read in one go is not given back, and each match begins behind the one before.
 _END = re.compile(
@@ -65,6 +66,15 @@ def split_sentences(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]
     real = ends > begins
     bounds = zip(begins[real].tolist(), ends[real].tolist(), strict=True)
     return [joined[begin:end] for begin, end in bounds], home[real]
+
+
+def split_lines(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    r"""Do the same where each line of a text is a sentence already.
+
+    ``["好。走吧\n行", ""]`` -> ``(["好。走吧\n", "行"], [0, 0])``
+    """
+    lines = [_LINE.findall(text) for text in texts]
+    return [line for own in lines for line in own], np.repeat(np.arange(len(texts)), [len(own) for own in lines])
 
 
 def _ends(text: str) -> list[int]:
