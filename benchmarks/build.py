@@ -1,19 +1,26 @@
-"""Speed of whole builds, raw text to committed shards, beside the segmenter alone and the published script's algorithm.
+"""Speed and memory of whole builds, raw text to committed shards, beside the segmenter alone and the published script.
 
-    OMP_NUM_THREADS=1 python benchmarks/build.py --text TEXT... [--segmenters ltp rjieba] [--megabytes 24]
+    OMP_NUM_THREADS=1 python benchmarks/build.py --text TEXT... [--segmenters ltp rjieba] [--megabytes 12]
+    python benchmarks/build.py --text TEXT... --memory 10 100 1000
 
-What is timed: ``build`` of a copy of the texts, one segmenter thread in each worker, less ``build`` of their first
-lines, so that starting workers and loading models is apart; input hashing, syncs and the commit are in. The segmenter
-alone gets the same sentences in memory, in batches of the same size. The published script's algorithm is our own
-rewrite of what run_chinese_ref.py does (words of 100 lines, tokens of 100 lines, the set of words matched again), with
-the same segmenter; it makes positions only, and no rows. Bytes are UTF-8, in millions a second.
+What is timed: ``build`` of the texts, one segmenter thread in each worker, less ``build`` of their first lines, so that
+starting workers and loading models is apart; input hashing, syncs and the commit are in. Two inputs: the lines of the
+texts as they are, a document each; and documents of about 1.2 KB, recombined from their sentences. The segmenter alone
+gets the same sentences in memory, in batches of the same size. The published script's algorithm is our own rewrite of
+what run_chinese_ref.py does (words of 100 lines, tokens of 100 lines, the set of words matched again), with the same
+segmenter; it makes positions only, and no rows. Bytes are UTF-8, in millions a second.
+
+Memory: the largest resident size of the worker that builds distinct documents of about 1.2 KB with rjieba.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +30,7 @@ from measure import machine, write_result
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from dedup import write_recombined
 from words_and_pieces import published_refs
 
 from wwmcorpus import load_segmenter, load_tokenizer
@@ -38,31 +46,69 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--text", nargs="+", required=True, type=Path)
     arguments.add_argument("--segmenters", nargs="+", default=["ltp", "rjieba"])
-    arguments.add_argument("--megabytes", type=int, default=24)
+    arguments.add_argument("--megabytes", type=int, default=12)
     arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--memory", type=int, nargs="+", help="megabytes of documents")
+    arguments.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     given = arguments.parse_args()
+    if given.run:
+        print(worker_memory(*given.run))
+    elif given.memory:
+        rows = memory(given.text, given.memory)
+        print(write_result("build_memory", {"machine": machine(PACKAGES), "segmenter": "rjieba", "runs": rows}))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            inputs = speed(given, Path(folder))
+        print(write_result("build", {"machine": machine(PACKAGES), "inputs": inputs}))
+
+
+def speed(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Measure every segmenter on both inputs; print a table for each."""
+    num_bytes = given.megabytes * 10**6
+    lines, documents = folder / "lines.txt", folder / "documents.txt"
+    copy_text(given.text, lines, num_bytes)
+    write_recombined(documents, given.text, num_bytes)
+    inputs = []
+    for text in (lines, documents):
+        size = text.stat().st_size
+        rows = {name: measure(name, text, size, given.repeats) for name in given.segmenters}
+        inputs.append({"input": text.stem, "bytes": size, "segmenters": rows})
+        for name, row in rows.items():
+            print(f"{name}, {text.stem}")
+            for key, value in row.items():
+                print(f"  {key:<44}{value:>9.2f}")
+    return inputs
+
+
+def memory(paths: list[Path], sizes: list[int]) -> list[dict[str, Any]]:
+    """Measure the worker at each size, each build in a process of its own."""
+    runs = []
     with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "text.txt"
-        num_bytes = copy_text(given.text, text, given.megabytes * 10**6)
-        rows = {name: measure(name, text, num_bytes, given.repeats) for name in given.segmenters}
-    for name, row in rows.items():
-        print(name)
-        for key, value in row.items():
-            print(f"  {key:<44}{value:>9.2f}" if isinstance(value, float) else f"  {key:<44}{value}")
-    result = {"machine": machine(PACKAGES), "input": "one document per line", "bytes": num_bytes, "segmenters": rows}
-    print(write_result("build", result))
+        source = Path(folder) / "documents.txt"
+        for size in sizes:
+            num_documents = write_recombined(source, paths, size * 10**6)
+            command = [sys.executable, __file__, "--text", str(source), "--run", str(source), f"{folder}/{size}"]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            runs.append({"mb": size, "documents": num_documents, "worker_peak_mib": float(done.stdout.split()[-1])})
+            print(runs[-1])
+    return runs
 
 
-def copy_text(paths: list[Path], target: Path, enough: int) -> int:
-    """Write the lines of some texts to one file until there are enough bytes; give how many."""
+def worker_memory(source: str, output: str) -> float:
+    """Build with one worker; give the largest resident size of the processes that this one had, in MiB."""
+    build(BuildConfig(inputs=(source,), output=output, segmenter="rjieba"))
+    return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1)
+
+
+def copy_text(paths: list[Path], target: Path, enough: int) -> None:
+    """Write the lines of some texts to one file until there are enough bytes."""
     with target.open("wb") as file:
         for path in paths:
             for line in path.read_bytes().split(b"\n"):
                 if line.strip():
                     file.write(line + b"\n")
                 if file.tell() >= enough:
-                    return file.tell()
-        return file.tell()
+                    return
 
 
 def measure(name: str, text: Path, num_bytes: int, repeats: int) -> dict[str, Any]:

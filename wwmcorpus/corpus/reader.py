@@ -150,7 +150,15 @@ class Corpus:
             raise CorpusError(
                 "the corpus has lost its tokenizer", value=str(path), fix="Copy it back, or build the corpus again."
             )
-        vocabulary = Vocabulary.of_ids(Tokenizer.from_file(str(path)).get_vocab(), content.special_ids)
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the Rust binding raises bare exceptions
+            raise CorpusError(
+                f"the tokenizer beside the corpus is damaged: {error}",
+                value=str(path),
+                fix="Copy it back, or build the corpus again.",
+            ) from None
+        vocabulary = Vocabulary.of_ids(tokenizer.get_vocab(), content.special_ids)
         if vocabulary.sha256 != content.vocabulary_sha256:
             raise CorpusError(
                 f"the tokenizer beside the corpus has vocabulary {vocabulary.sha256[:8]}, "

@@ -25,7 +25,7 @@ from wwmcorpus.corpus.manifest import Shard
 from wwmcorpus.corpus.pack import Packer, make_packer
 from wwmcorpus.corpus.rejections import Rejections
 from wwmcorpus.corpus.settings import BuildConfig
-from wwmcorpus.corpus.shards import ShardWriter, open_shard
+from wwmcorpus.corpus.shards import ShardWriter, count_rows
 from wwmcorpus.corpus.statistics import StatisticsCounter
 from wwmcorpus.corpus.tasks import Beat, Place, Task, TaskRecord, Tell
 from wwmcorpus.errors import AlignmentError, CorpusError
@@ -253,7 +253,7 @@ class _RollingShards:
         """Close a shard, read it again, and give it the name of its content."""
         writer.close()
         self._writer = None
-        found = sum(len(batch.bounds) - 1 for batch in open_shard(writer.path, self._vocabulary.num_pieces))
+        found = count_rows(writer.path, self._vocabulary.num_pieces)
         if found != writer.num_rows:
             raise CorpusError(
                 f"a shard was written with {writer.num_rows} rows and read with {found}",

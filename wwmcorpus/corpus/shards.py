@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,6 +165,19 @@ def open_shard(path: Path, num_pieces: int) -> list[ShardBatch]:
     Raises:
         CorpusError: the shard is absent, cut short, or not one of ours.
     """
+    return list(_batches(path, num_pieces, pa.memory_map))
+
+
+def count_rows(path: Path, num_pieces: int) -> int:
+    """Read a shard from the disk, a batch at a time, and check it as ``open_shard`` does; give how many rows it has.
+
+    Raises:
+        CorpusError: as for ``open_shard``.
+    """
+    return sum(len(batch.bounds) - 1 for batch in _batches(path, num_pieces, pa.OSFile))
+
+
+def _batches(path: Path, num_pieces: int, opened: Callable[[str], pa.NativeFile]) -> Iterator[ShardBatch]:
     try:
         with path.open("rb") as file:
             file.seek(-len(_END_OF_STREAM), os.SEEK_END)
@@ -172,20 +185,25 @@ def open_shard(path: Path, num_pieces: int) -> list[ShardBatch]:
                 raise CorpusError(
                     "a shard is cut short", value=path.name, where=str(path.parent), fix="Build the corpus again."
                 )
-        table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
-        table.validate(full=True)
+        reader = pa.ipc.open_stream(opened(str(path)))
+        _check_schema(reader.schema, num_pieces, path)
+        for batch in reader:
+            batch.validate(full=True)
+            yield _views(batch, path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise CorpusError(
             f"a shard does not open: {error}", value=path.name, where=str(path.parent), fix="Build the corpus again."
         ) from None
+
+
+def _check_schema(found: pa.Schema, num_pieces: int, path: Path) -> None:
     single, paired = shard_schema(num_pieces), shard_schema(num_pieces, pairs=True)
-    if table.schema not in (single, paired):
+    if found not in (single, paired):
         raise CorpusError(
-            f"a shard has the columns {_columns(table.schema)}, not {_columns(single)}",
+            f"a shard has the columns {_columns(found)}, not {_columns(single)}",
             where=str(path),
             fix="Build the corpus again.",
         )
-    return [_views(batch, path) for batch in table.to_batches()]
 
 
 def _columns(schema: pa.Schema) -> str:

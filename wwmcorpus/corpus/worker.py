@@ -7,6 +7,7 @@ whether a document is to blame.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -44,6 +45,9 @@ def serve(pipe: Any, blueprint: Opens, memory_bytes: int | None, parent: int) ->
         _limit_memory(memory_bytes)
     try:
         runner = blueprint.open()
+        # What was loaded stays, and a batch makes words by the hundred thousand that are no garbage yet.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
         pipe.send(("ready", None))
         while (job := pipe.recv()) is not None:
             if job.suspects is None:
