@@ -1,9 +1,10 @@
 """Neural LTP, words only, beside the bare backbone and beside LTP's own pipeline with the same weights.
 
 ``bare backbone`` is the network alone, in fp32, on as many tokens in rows of one length: no padding, no mask, no
-tokenizer, no tags, no words. The length is what an average token of the texts sees. ``LTP's own pipeline`` gets the
-texts in batches of 100 (``ltp_pipeline.py``, in its own interpreter) and its words are compared with ours. Lower
-precisions stand beside the F1 of their words against those of fp32.
+tokenizer, no tags, no words. The length is what an average token of the texts sees. Its texts are as many as a build
+hands to its segmenter at once: of fewer, fewer fill a batch. ``LTP's own pipeline`` gets texts in batches of 100
+(``ltp_pipeline.py``, in its own interpreter), and its words are compared with ours. Lower precisions stand beside the
+F1 of their words against those of fp32.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import json
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from wwmcorpus.segment.ltp_neural import LtpNeuralSegmenter
 from wwmcorpus.segment.scores import agreement
 
 OURS, BARE, PEER = "wwmcorpus, words, fp32", "bare backbone, fp32", "LTP's own pipeline, fp32"
-_PRECISIONS = ("bf16", "int8")
+PRECISIONS: tuple[Literal["fp32", "bf16", "int8"], ...] = ("fp32", "bf16", "int8")
 _BATCH_PIECES = 4096
 
 
@@ -67,46 +68,60 @@ class Peer:
         return answer
 
 
-def measure_neural(
-    folder: Path, texts: Sequence[str], num_threads: int, rounds: int, ltp_python: str | None
-) -> dict[str, Any]:
-    """Give rates, ratios and agreements for one kind of texts and one number of threads."""
+def measure_backbone(folder: Path, texts: Sequence[str], num_threads: int, rounds: int) -> dict[str, Any]:
+    """Give our rate beside the bare backbone's, for one number of threads."""
     ours = LtpNeuralSegmenter(folder, folder.name, num_threads, device="cpu", batch_pieces=_BATCH_PIECES)
-    others = {
-        name: LtpNeuralSegmenter(folder, folder.name, num_threads, device="cpu", precision=name) for name in _PRECISIONS
-    }
     rows = _equal_rows(ours, texts)
     works: dict[str, Work] = {
         BARE: lambda: _run_backbone(ours, rows, num_threads),
         OURS: lambda: ours.segment(texts),
-        **{f"wwmcorpus, words, {name}": lambda s=other: s.segment(texts) for name, other in others.items()},
+    }
+    times = in_turns(works, rounds, _clock(num_threads))
+    return {**_rates(texts, times), "ratios": {"ours / bare backbone": times_as_fast(times, OURS, BARE)}}
+
+
+def measure_peers(
+    folder: Path, texts: Sequence[str], num_threads: int, rounds: int, ltp_python: str | None
+) -> dict[str, Any]:
+    """Give rates, ratios and agreements of precisions and of LTP's own pipeline, for one number of threads."""
+    segmenters = {
+        precision: LtpNeuralSegmenter(folder, folder.name, num_threads, device="cpu", precision=precision)
+        for precision in PRECISIONS
+    }
+    works: dict[str, Work] = {
+        f"wwmcorpus, words, {name}": lambda one=one: one.segment(texts) for name, one in segmenters.items()
     }
     peer = None if ltp_python is None else Peer(ltp_python, folder, texts, num_threads)
     if peer is not None:
         works[PEER] = peer.run
-    times = in_turns(works, rounds, time.perf_counter if num_threads > 1 else time.process_time)
-    num_bytes = sum(len(text.encode()) for text in texts)
-    figures: dict[str, Any] = {name: _rate(num_bytes, runs) for name, runs in times.items()}
-    figures["ratios"] = {"ours / bare backbone": times_as_fast(times, OURS, BARE)}
-    exact = ours.segment(texts)
+    times = in_turns(works, rounds, _clock(num_threads))
+    found = {name: one.segment(texts) for name, one in segmenters.items()}
     perceptron = load_segmenter("ltp").segment(texts)
-    figures["agreement"] = {"F1 with the perceptron's words": round(agreement(perceptron, exact), 5)}
-    for name, other in others.items():
-        figures["ratios"][f"{name} / fp32"] = times_as_fast(times, f"wwmcorpus, words, {name}", OURS)
-        figures["agreement"][f"F1 of {name} with fp32"] = round(agreement(exact, other.segment(texts)), 5)
+    figures: dict[str, Any] = _rates(texts, times)
+    figures["ratios"] = {
+        f"{name} / fp32": times_as_fast(times, f"wwmcorpus, words, {name}", OURS) for name in PRECISIONS[1:]
+    }
+    figures["agreement"] = {"F1 with the perceptron's words": round(agreement(perceptron, found["fp32"]), 5)}
+    for name in PRECISIONS[1:]:
+        figures["agreement"][f"F1 of {name} with fp32"] = round(agreement(found["fp32"], found[name]), 5)
     if peer is not None:
         figures["ratios"]["ours / LTP's own pipeline"] = times_as_fast(times, OURS, PEER)
-        found = [[text[i:j] for i, j in spans.tolist()] for text, spans in zip(texts, exact, strict=True)]
+        spelled = [[text[i:j] for i, j in spans.tolist()] for text, spans in zip(texts, found["fp32"], strict=True)]
         theirs = [[part for word in words for part in word.split()] for words in peer.words]
-        figures["texts with LTP's own words"] = f"{sum(map(list.__eq__, found, theirs))} of {len(texts)}"
+        figures["agreement"]["texts with LTP's own words"] = f"{sum(map(list.__eq__, spelled, theirs))}/{len(texts)}"
         figures["versions of LTP's own pipeline"] = peer.versions
         peer.close()
     return figures
 
 
-def _rate(num_bytes: int, times: Sequence[float]) -> dict[str, Any]:
-    rates = [num_bytes / 1e3 / run for run in times]
-    return {"kb_per_second": round(statistics.median(rates), 2), "runs": [round(value, 2) for value in rates]}
+def _clock(num_threads: int) -> Callable[[], float]:
+    return time.perf_counter if num_threads > 1 else time.process_time
+
+
+def _rates(texts: Sequence[str], times: Mapping[str, list[float]]) -> dict[str, Any]:
+    num_bytes = sum(len(text.encode()) for text in texts)
+    rates = {name: [round(num_bytes / 1e3 / run, 2) for run in runs] for name, runs in times.items()}
+    return {name: {"kb_per_second": statistics.median(runs), "runs": runs} for name, runs in rates.items()}
 
 
 def _equal_rows(segmenter: LtpNeuralSegmenter, texts: Sequence[str]) -> list[torch.Tensor]:

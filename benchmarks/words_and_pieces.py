@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's; torch is told its own 
 
 from measure import machine, rate, write_result
 from neural_model import make_model
-from neural_words import measure_neural
+from neural_words import measure_backbone, measure_peers
 from side_by_side import Work, in_turns, times_as_fast
 from transformers import PreTrainedTokenizerFast
 
@@ -42,8 +43,8 @@ RATIOS = {
     "segmenter ltp / LTP alone": (SPANS, BARE),
     "ref / published": (REFS, SCRIPT),
 }
-#: Of the first text: enough for a few seconds a pass.
-_NEURAL_BYTES = 40_000
+#: Of the first text, as many characters as a build segments at once; and fewer for what is many times slower.
+_BATCH_CHARACTERS, _FEW_CHARACTERS = 1 << 16, 8000
 _LINE_CHARACTERS = 500
 
 
@@ -125,25 +126,21 @@ def measure_model(lines: list[str], threads: list[int], given: argparse.Namespac
             make_model(folder, sorted(ids, key=ids.__getitem__), split(lines[len(lines) // 2 :]), given.train_steps)
             model = f"the size of LTP/small, random, then {given.train_steps} steps on the perceptron's words"
         short = [line for line in lines[: len(lines) // 2] if len(line) <= _LINE_CHARACTERS]
-        kinds = {"sentences": head(split(short)), "lines": head(short)}
         figures: dict[str, Any] = {"model": model}
-        for name, texts in kinds.items():
-            figures[name] = {
-                n: measure_neural(folder, texts, n, given.neural_rounds, given.ltp_python) for n in threads
-            }
+        texts = head(split(short), _BATCH_CHARACTERS)
+        figures["one batch"] = {n: measure_backbone(folder, texts, n, given.neural_rounds) for n in threads}
+        print_table(f"neural LTP, {len(texts)} sentences", figures["one batch"])
+        for name, all_texts in (("sentences", split(short)), ("lines", short)):
+            texts = head(all_texts, _FEW_CHARACTERS)
+            figures[name] = {n: measure_peers(folder, texts, n, given.neural_rounds, given.ltp_python) for n in threads}
             print_table(f"neural LTP, {len(texts)} {name}", figures[name])
     return figures
 
 
-def head(texts: Sequence[str]) -> list[str]:
-    """Give the first texts, up to the bytes that a neural model is measured on."""
-    chosen, size = [], 0
-    for text in texts:
-        size += len(text.encode())
-        if size > _NEURAL_BYTES:
-            break
-        chosen.append(text)
-    return chosen
+def head(texts: Sequence[str], num_characters: int) -> list[str]:
+    """Give the first texts that hold so many characters."""
+    sizes = accumulate(map(len, texts))
+    return [text for text, size in zip(texts, sizes, strict=True) if size <= num_characters]
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, batch: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
@@ -186,9 +183,6 @@ def print_table(name: str, figures: dict[int, dict[str, Any]]) -> None:
     for unit, columns in groups:
         for row in dict.fromkeys(row for column in columns for row in column):
             print(f"  {row:<42}" + "".join(f"{column.get(row, '-'):>12}" for column in columns) + f" {unit}")
-    for row in ("texts with LTP's own words",):
-        if any(row in column for column in figures.values()):
-            print(f"  {row:<42}" + "".join(f"{column[row]:>12}" for column in figures.values()))
 
 
 if __name__ == "__main__":

@@ -224,7 +224,7 @@ class TestQuarantine:
         found = build(BuildConfig(**values | {"num_workers": 1}))["train"].content
         (document,) = found.quarantine
         assert (document.source, document.source_index, document.offset) == ("news.txt", 1, 0)
-        assert document.detail == "exit code -11"
+        assert document.detail == "it alone killed two workers"
         assert found.rejected["quarantined"] == 1
         assert found.counts["documents"] == expected.counts["documents"] - 1
         assert found.shards != expected.shards
@@ -317,3 +317,75 @@ def test_a_signal_while_one_task_runs_here_ends_after_it(values):
     with pytest.raises(InterruptedJobError, match="SIGINT"):
         build(BuildConfig(**values), Interrupting(1))
     assert build(BuildConfig(**values))
+
+
+class TestWhatARerunMayTrust:
+    def test_rows_of_inputs_that_were_changed_and_put_back_are_made_again(self, values, expected, tmp_path):
+        path = tmp_path / "texts" / "verse.txt"
+        before = path.read_bytes()
+
+        class Meddler(StopAfter):
+            def advance(self, num_bytes):
+                if num_bytes:
+                    path.write_bytes(before.replace("。".encode(), "！".encode()))
+
+        with pytest.raises(CorpusError, match="an input changed"):
+            build(BuildConfig(**values), Meddler(0))
+        path.write_bytes(before)
+        assert build(BuildConfig(**values))["train"].content == expected
+
+    def test_other_words_of_the_user_are_another_plan(self, values, tmp_path):
+        words = tmp_path / "words.txt"
+        words.write_text("今天天气\n", "utf-8")
+        values["segmenter_options"] = {"words": str(words)}
+        first = build(BuildConfig(**values))["train"]
+        words.write_text("天气预报\n", "utf-8")
+        with pytest.raises(CorpusError, match="a corpus is already there"):
+            build(BuildConfig(**values))
+        second = build(BuildConfig(**values | {"overwrite": True}))["train"]
+        assert second.content.segmenter != first.content.segmenter
+
+    def test_an_addition_by_another_segmenter_is_refused_and_the_right_one_goes_on(self, values, tmp_path):
+        build(BuildConfig(**values | {"inputs": (str(tmp_path / "texts" / "news.txt"),)}))
+        more = values | {"inputs": (str(tmp_path / "texts" / "verse.txt"),), "append": True}
+        with pytest.raises(CorpusError, match=r"the segmenter is given:spaces, but rjieba:.* found the other words"):
+            build(BuildConfig(**more | {"segmenter": "given"}))
+        assert build(BuildConfig(**more))["train"].num_rows > 1
+
+    def test_a_merged_corpus_is_in_the_way_like_any_other(self, values, tmp_path):
+        from wwmcorpus.corpus.merge import MergeConfig, merge
+
+        for name in FILES[:2]:
+            one = {"inputs": (str(tmp_path / "texts" / name),), "output": str(tmp_path / name)}
+            build(BuildConfig(**values | one))
+        merge(MergeConfig(corpora=tuple(str(tmp_path / name) for name in FILES[:2]), output=values["output"]))
+        with pytest.raises(CorpusError, match="a corpus is already there"):
+            build(BuildConfig(**values))
+
+    def test_finished_tasks_count_once_against_the_limit(self, values, tmp_path):
+        (tmp_path / "texts" / "bad.txt").write_bytes(b"\xff\n\n" + "好。\n".encode())
+        values["max_rejects"] = 1
+        with pytest.raises(KeyboardInterrupt):
+            build(BuildConfig(**values), StopAfter(10_000))
+        for shard in (tmp_path / "corpus" / WORK_FOLDER / "shards").glob("*.arrow"):
+            shard.unlink()
+        assert build(BuildConfig(**values))["train"].content.rejected["invalid_utf8"] == 1
+
+    def test_a_cut_short_commit_of_another_plan_can_be_thrown_away(self, values, tmp_path):
+        with pytest.raises(KeyboardInterrupt):
+            build(BuildConfig(**values), StopAfter(10_000))
+        output = tmp_path / "corpus"
+        shard = sorted((output / WORK_FOLDER / "shards").glob("train-*.arrow"))[0]
+        shutil.copy(shard, output / shard.name.replace("train", "data"))
+        with pytest.raises(CorpusError, match=r"config\.max_length was 64, now 32"):
+            build(BuildConfig(**values | {"max_length": 32}))
+        build(BuildConfig(**values | {"max_length": 32, "overwrite": True}))
+        assert verify(output, full=True)
+        assert not (output / shard.name.replace("train", "data")).exists()
+
+    def test_empty_files_are_counted_and_some_are_shown(self, values, tmp_path):
+        for number in range(30):
+            (tmp_path / "texts" / f"empty-{number:02d}.txt").touch()
+        found = build(BuildConfig(**values))["train"].content
+        assert found.rejected["empty_source"] == 30
+        assert sum(example.reason == "empty_source" for example in found.rejected_examples) == 20

@@ -12,7 +12,6 @@ from wwmcorpus.corpus import BuildConfig, build, open_corpus
 from wwmcorpus.corpus.verify import verify
 from wwmcorpus.errors import CorpusError
 
-
 #: 1 tries every byte.
 STRIDE = int(os.environ.get("VERIFY_STRIDE", "5"))
 

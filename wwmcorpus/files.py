@@ -102,8 +102,9 @@ def folder_lock(folder: Path, doing: str) -> Iterator[None]:
     path = folder / ".lock"
     file = _locked(path)
     if file is None:
+        holder = path.read_text("utf-8").strip() if path.exists() else "it is about to end"
         raise CorpusError(
-            f"another process works in the folder: {path.read_text('utf-8').strip()}",
+            f"another process works in the folder: {holder}",
             value=str(folder),
             fix="Wait for it, or choose another folder.",
         )

@@ -147,7 +147,7 @@ def _found(config: BuildConfig, output: Path) -> Base:
             where=str(output),
             fix="Build one first, with the same splits, or leave --append out.",
         )
-    return Base(contents, tuple(next(iter(manifests.values())).run["inputs"]))
+    return Base(contents, tuple(next(iter(manifests.values())).run.get("inputs", ())))
 
 
 def _shown(folder: Path, manifest: Manifest) -> str:

@@ -12,7 +12,9 @@ import json
 import logging
 import platform
 import time
+import unicodedata
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,16 +23,18 @@ from typing import Any, Protocol
 from wwmcorpus.align import Vocabulary, load_tokenizer, save_tokenizer, tokenizer_signature
 from wwmcorpus.corpus import commit
 from wwmcorpus.corpus.append import Base, check_new, find_base, keep_base
+from wwmcorpus.corpus.documents import QUARANTINE_DETAIL
 from wwmcorpus.corpus.engines import run_tasks
-from wwmcorpus.corpus.inputs import Inputs, find_inputs
+from wwmcorpus.corpus.inputs import Inputs, find_inputs, segmenter_identity
 from wwmcorpus.corpus.manifest import FORMAT_VERSION, STATE_FILE, Content, Manifest, RejectedDocument
 from wwmcorpus.corpus.output_folder import check_free, disk_errors, make_output
 from wwmcorpus.corpus.reader import TOKENIZER_FOLDER
+from wwmcorpus.corpus.rejections import MAX_EXAMPLES
 from wwmcorpus.corpus.runner import Blueprint
 from wwmcorpus.corpus.settings import BuildConfig
 from wwmcorpus.corpus.stop_signals import StopSignals
 from wwmcorpus.corpus.supervisor import Conviction
-from wwmcorpus.corpus.tasks import Task, limit_tasks, plan_tasks
+from wwmcorpus.corpus.tasks import Task, TaskRecord, limit_tasks, plan_tasks
 from wwmcorpus.corpus.verify import verify
 from wwmcorpus.corpus.workspace import WORK_FOLDER, Workspace
 from wwmcorpus.errors import CorpusError
@@ -89,7 +93,7 @@ def build(config: BuildConfig, progress: Progress | None = None) -> dict[str, Ma
     started = time.monotonic()
     output = Path(config.output)
     make_output(output)
-    with folder_lock(output, "wwmcorpus build"), disk_errors(output):
+    with disk_errors(output), folder_lock(output, "wwmcorpus build"):
         job = _prepare(config, output)
         manifests = _built_already(job)
         if manifests is None:
@@ -110,12 +114,12 @@ def _prepare(config: BuildConfig, output: Path) -> _Job:
         "config": config.decisive,
         "tokenizer": signature,
         "vocabulary_sha256": vocabulary.sha256,
-        "versions": _versions(),
+        "versions": _versions(config),
     }
     base = find_base(config, output, workspace, alike)
     plan = {
         **alike,
-        "segmenter": [config.segmenter, config.segmenter_options.values()],
+        "segmenter": segmenter_identity(config),
         "inputs": [each.values() for each in inputs.recorded],
         "keep_list_sha256": inputs.keep_list_sha256,
         "base": base.plan,
@@ -141,7 +145,7 @@ def _built_already(job: _Job) -> dict[str, Manifest] | None:
     if not all((folder / STATE_FILE).exists() for folder in folders.values()):
         return None
     manifests = {split: Manifest.read(folder) for split, folder in folders.items()}
-    if any(manifest.run["plan_sha256"] != _plan_sha256(job) for manifest in manifests.values()):
+    if any(manifest.run.get("plan_sha256") != _plan_sha256(job) for manifest in manifests.values()):
         return None
     verify(job.output)
     _log.info("it is built already: %s", job.output)
@@ -164,8 +168,9 @@ def _plan_tasks(config: BuildConfig, inputs: Inputs, base: Base) -> list[Task]:
 def _run(job: _Job, progress: Progress | None) -> None:
     """Do the tasks that no record says are done."""
     config, workspace = job.config, job.workspace
-    done = [task for task in job.tasks if _is_done(job, task)]
-    left = [task for task in job.tasks if task not in done]
+    records = {task.index: record for task in job.tasks if (record := _stored_record(job, task)) is not None}
+    done = [task for task in job.tasks if task.index in records]
+    left = [task for task in job.tasks if task.index not in records]
     advance: Callable[[int], None] = progress.advance if progress else lambda _: None
     if progress:
         progress.start(sum(task.size_bytes for task in job.tasks))
@@ -173,25 +178,65 @@ def _run(job: _Job, progress: Progress | None) -> None:
     if done:
         _log.info("%d of %d tasks are done already", len(done), len(job.tasks))
     limit = _RejectLimit(job)
+    one_segmenter = _OneSegmenter(job)
+    for record in records.values():
+        limit.check(record.rejected)
+        one_segmenter.check(record)
     blueprint = Blueprint(
         config,
-        str(workspace.folder / TOKENIZER_FOLDER / "tokenizer.json"),
+        str((workspace.folder / TOKENIZER_FOLDER / "tokenizer.json").absolute()),
         tuple(job.vocabulary.special.items()),
-        str(workspace.shards),
+        str(workspace.shards.absolute()),
         job.base.num_tasks,
         len(job.base.inputs),
     )
     quarantine = frozenset((each.source_index, each.offset) for each in workspace.quarantine)
-    with StopSignals() as stop:
-        for record in run_tasks(blueprint, left, quarantine, _convicting(job), advance, stop):
+    del records
+    with (
+        StopSignals() as stop,
+        closing(run_tasks(blueprint, left, quarantine, _convicting(job), advance, stop)) as running,
+    ):
+        for record in running:
+            one_segmenter.check(record)
             workspace.add(record)
             limit.check(record.rejected)
+        _check_unchanged(job)
         stop.raise_if_received(str(job.output), "Run the same command again: it goes on with the tasks that are left.")
 
 
-def _is_done(job: _Job, task: Task) -> bool:
+def _stored_record(job: _Job, task: Task) -> TaskRecord | None:
+    """Give the record of a task if it is done and all of its files are there."""
     record = job.workspace.record(task.index)
-    return record is not None and commit.is_stored(record, job.workspace, job.output, job.config)
+    is_done = record is not None and commit.is_stored(record, job.workspace, job.output, job.config)
+    return record if is_done else None
+
+
+def _check_unchanged(job: _Job) -> None:
+    """Forget what was made of inputs that changed while they were read, and say so."""
+    try:
+        job.inputs.check_unchanged()
+    except CorpusError:
+        job.workspace.forget_tasks()
+        raise
+
+
+class _OneSegmenter:
+    """Sees to it that the words of all tasks, and of a corpus that is added to, come from the same segmenter."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+        self._signature = next((content.segmenter for content in job.base.contents.values()), None)
+
+    def check(self, record: TaskRecord) -> None:
+        """Raise CorpusError for a task whose words come from another one."""
+        self._signature = self._signature or record.segmenter
+        if record.segmenter != self._signature:
+            raise CorpusError(
+                f"the segmenter is {record.segmenter}, but {self._signature} found the other words",
+                where=str(self._job.output),
+                fix="Take the segmenter that the corpus was begun with, with the same files and versions, or delete "
+                f"{self._job.workspace.folder} to throw away what was done.",
+            )
 
 
 def _convicting(job: _Job) -> Callable[[Conviction], None]:
@@ -215,17 +260,13 @@ class _RejectLimit:
         self._max_rejects, self._output = job.config.max_rejects, job.output
         self._wanted = _WANTED | job.config.clean.reasons
         self._found = 0
-        for task in job.tasks:
-            record = job.workspace.record(task.index) if self._max_rejects is not None else None
-            if record is not None:
-                self.check(record.rejected)
 
     def check(self, rejected: dict[str, int]) -> None:
         """Count the rejections of a task that are faults of documents."""
         self._found += sum(count for reason, count in rejected.items() if reason not in self._wanted)
         if self._max_rejects is not None and self._found > self._max_rejects:
             raise CorpusError(
-                f"{self._found} documents were rejected, more than max_rejects = {self._max_rejects}",
+                f"{self._found} documents were rejected, more than max_rejects = {self._max_rejects}; of the last task",
                 value=rejected,
                 where=str(self._output / WORK_FOLDER / "shards"),
                 fix="See rejected-*.jsonl there; mend the inputs, or allow more with --max-rejects and run it again.",
@@ -234,7 +275,7 @@ class _RejectLimit:
 
 def _commit(job: _Job, started: float) -> dict[str, Manifest]:
     """Put the tasks' shards and the manifests in place."""
-    job.inputs.check_unchanged()
+    _check_unchanged(job)
     totals = job.base.totals()
     commit.add_records(totals, job.workspace.records(len(job.tasks)))
     _add_empty_sources(job, totals)
@@ -258,6 +299,7 @@ def _commit(job: _Job, started: float) -> dict[str, Manifest]:
     manifests = commit.write_manifests(output, config, contents, _run_facts(job, totals, started))
     for split, manifest in manifests.items():
         commit.remove_leftovers(commit.split_folder(output, split, config), manifest)
+    commit.remove_other_splits(output, config)
     return manifests
 
 
@@ -270,12 +312,15 @@ def _shared_content(job: _Job, totals: commit.Totals) -> dict[str, Any]:
         "vocabulary_sha256": job.vocabulary.sha256,
         "num_pieces": job.vocabulary.num_pieces,
         "special_ids": job.vocabulary.special,
-        "versions": _versions(),
+        "versions": _versions(job.config),
         "inputs": (*job.base.inputs, *job.inputs.recorded),
         "counts": dict(sorted(totals.counts.items())),
         "rejected": dict(sorted(totals.rejected.items())),
         "rejected_examples": tuple(totals.examples),
-        "quarantine": (*job.base.quarantine, *job.workspace.quarantine),
+        "quarantine": (
+            *job.base.quarantine,
+            *(found.model_copy(update={"detail": QUARANTINE_DETAIL}) for found in job.workspace.quarantine),
+        ),
         "keep_list_sha256": job.base.keep_list_sha256(job.inputs.keep_list_sha256),
         "statistics": totals.statistics,
         "num_tasks": job.base.num_tasks + len(job.tasks),
@@ -287,6 +332,8 @@ def _add_empty_sources(job: _Job, totals: commit.Totals) -> None:
     planned = {part.source_index for task in job.tasks for part in task.slices}
     for index in sorted(planned - totals.sources_seen):
         totals.rejected["empty_source"] += 1
+        if totals.rejected["empty_source"] > MAX_EXAMPLES:
+            continue
         totals.examples.append(
             RejectedDocument(
                 reason="empty_source",
@@ -318,9 +365,10 @@ def _check_rows(job: _Job, totals: commit.Totals) -> None:
         )
 
 
-def _versions() -> dict[str, str]:
-    packages = ("wwmcorpus", "tokenizers", "ltp-extension", "jieba", "pyarrow")
-    return {package: version(package) for package in packages}
+def _versions(config: BuildConfig) -> dict[str, str]:
+    packages = ["wwmcorpus", "tokenizers", "ltp-extension", "jieba", "pyarrow"]
+    packages += ["opencc"] if config.clean.convert else []
+    return {package: version(package) for package in packages} | {"unicode": unicodedata.unidata_version}
 
 
 def _run_facts(job: _Job, totals: commit.Totals, started: float) -> dict[str, Any]:
@@ -331,6 +379,7 @@ def _run_facts(job: _Job, totals: commit.Totals, started: float) -> dict[str, An
         "stage_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(totals.stage_seconds.items())},
         "segmenter": job.config.segmenter,
         "tokenizer": job.config.tokenizer,
+        "quarantine": {f"{each.source} at {each.offset}": each.detail for each in job.workspace.quarantine},
         "engine": job.config.engine,
         "num_workers": job.config.num_workers,
         "inputs": [*job.base.locations, *(shown(source.location) for source in job.inputs.sources)],

@@ -27,6 +27,8 @@ from wwmcorpus.errors import CorpusError
 from wwmcorpus.files import file_sha256, make_folder, move, remove, remove_folder, sync, whole_file, write_json
 
 SPLITS_FILE = "dataset_dict.json"
+#: Files named by their content.
+SHARD_NAMES = ("data-[0-9]*-[0-9]*-????????.arrow", "rejected-????????.jsonl")
 
 
 @dataclass(slots=True)
@@ -66,7 +68,7 @@ class Totals:
             raise CorpusError(
                 "the segmenter changed while the build ran",
                 value=sorted(self.segmenters),
-                fix="Put its files back as they were and go on, or throw what was done away with --overwrite.",
+                fix="Put its files back as they were, and build again with --overwrite.",
             )
         return next(iter(self.segmenters))
 
@@ -184,11 +186,26 @@ def remove_unlike(output: Path, config: BuildConfig, vocabulary: Vocabulary) -> 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     """Remove shards and lists that no manifest names: what a run that was cut short, or an older state, left."""
-    named = {file.name for file in manifest.files}
-    for pattern in ("data-[0-9]*-[0-9]*-????????.arrow", "rejected-????????.jsonl"):
-        for path in folder.glob(pattern):
-            if path.name not in named:
-                path.unlink()
+    _remove_files(folder, {file.name for file in manifest.files})
+
+
+def remove_other_splits(output: Path, config: BuildConfig) -> None:
+    """Remove what is left of splits that the corpus no longer has, their commit points gone before."""
+    for folder in (output / split for split in SPLITS):
+        is_ours = folder == split_folder(output, folder.name, config) and folder.name in config.splits
+        if not is_ours and not (folder / STATE_FILE).exists() and _remove_files(folder, set()):
+            (folder / "dataset_info.json").unlink(missing_ok=True)
+            remove_folder(folder / TOKENIZER_FOLDER)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _remove_files(folder: Path, kept: set[str]) -> bool:
+    """Remove files with names of ours that are not among those kept; say whether there were any."""
+    unnamed = [path for pattern in SHARD_NAMES for path in folder.glob(pattern) if path.name not in kept]
+    for path in unnamed:
+        path.unlink()
+    return bool(unnamed)
 
 
 def _place_tokenizer(source: Path, target: Path) -> None:

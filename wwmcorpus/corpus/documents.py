@@ -17,6 +17,10 @@ from wwmcorpus.text.dedup import KeepList
 
 #: Characters of the documents that go through segmenter and aligner at once: the same for every number of workers.
 BATCH_CHARS = 1 << 16
+#: How a worker died depends on the machine: the manifest's content says no more.
+QUARANTINE_DETAIL = "it alone killed two workers"
+#: A sign of life comes after so many documents and rejections at the latest, also where all of them are left out.
+_ITEMS_PER_BEAT = 4096
 
 
 class DocumentReader:
@@ -73,7 +77,7 @@ class DocumentReader:
             limit = task.last_documents if part is task.slices[-1] else None
             batch: list[Document] = []
             size = told = 0
-            for document in self._clean(part, limit, quarantine, reject):
+            for document in self._clean(part, limit, quarantine, reject, tell):
                 batch.append(document)
                 size += len(document.text)
                 if size >= BATCH_CHARS:
@@ -89,21 +93,35 @@ class DocumentReader:
 
     def chosen(self, task: Task, suspects: frozenset[Place], tell: Tell) -> Iterator[Document]:
         """Give some documents of a task one by one, telling of each before."""
+        left = set(suspects)
         for part in task.slices:
-            for item in read_slice(part, self._config.source):
-                if isinstance(item, Document) and (item.source_index, item.offset) in suspects:
+            for number, item in enumerate(read_slice(part, self._config.source)):
+                if not left:
+                    return
+                if number % _ITEMS_PER_BEAT == 0:
+                    tell(Beat(part.source_index, ()))
+                if isinstance(item, Document) and (item.source_index, item.offset) in left:
+                    left.remove((item.source_index, item.offset))
                     tell(Beat(item.source_index, (item.offset,)))
                     cleaned = self._cleaner.clean(item)
                     if isinstance(cleaned, Document):
                         yield cleaned
+                    tell(Beat(item.source_index, (), is_done=True))
 
     def _clean(
-        self, part: Slice, limit: int | None, quarantine: frozenset[Place], reject: Callable[[Rejection], None]
+        self,
+        part: Slice,
+        limit: int | None,
+        quarantine: frozenset[Place],
+        reject: Callable[[Rejection], None],
+        tell: Tell,
     ) -> Iterator[Document]:
         """Give the clean documents of a slice; what it leaves out is rejected or counted."""
         items = read_slice(part, self._config.source)
-        for item in items if limit is None else _first(items, limit):
-            self.sources_seen.add(part.source_index)
+        for number, item in enumerate(items if limit is None else _first(items, limit)):
+            if number % _ITEMS_PER_BEAT == 0:
+                self.sources_seen.add(part.source_index)
+                tell(Beat(part.source_index, ()))
             if not isinstance(item, Rejection):
                 self._num_read += 1
                 result = self._kept(item, quarantine)
@@ -120,9 +138,12 @@ class DocumentReader:
     def _kept(self, document: Document, quarantine: frozenset[Place]) -> Document | Rejection | None:
         """Give the cleaned document, why it is left out, or None for a duplicate: those stand in the keep-list."""
         if quarantine and (document.source_index, document.offset) in quarantine:
-            detail = "it alone killed two workers"
             return Rejection(
-                "quarantined", document.source, document.offset, detail, source_index=document.source_index
+                "quarantined",
+                document.source,
+                document.offset,
+                QUARANTINE_DETAIL,
+                source_index=document.source_index,
             )
         keep, source_index = self._keep, document.source_index - self._first_source
         if keep is not None and keep.is_dropped(source_index, document.offset):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ def run_tasks(
     convict: Callable[[Conviction], None],
     advance: Callable[[int], None],
     stop: StopSignals,
-) -> Iterator[TaskRecord]:
+) -> Generator[TaskRecord, None, None]:
     """Give the record of each task as it is done; after a stop signal, only of those that had begun.
 
     Args:
@@ -35,15 +35,16 @@ def run_tasks(
     """
     config = blueprint.config
     if not tasks:
-        return iter(())
+        return
     if config.engine == "ray":
         from wwmcorpus.corpus.ray_engine import run_on_ray
 
-        return run_on_ray(blueprint, tasks, quarantine, advance, stop)
-    if config.num_workers == 0:
-        return _run_here(blueprint, tasks, quarantine, advance, stop)
-    limits = Limits(config.num_workers, config.stuck_seconds, config.worker_memory_bytes)
-    return Supervisor(blueprint, limits, convict).run(tasks, quarantine, advance, stop)
+        yield from run_on_ray(blueprint, tasks, quarantine, advance, stop)
+    elif config.num_workers == 0:
+        yield from _run_here(blueprint, tasks, quarantine, advance, stop)
+    else:
+        limits = Limits(config.num_workers, config.stuck_seconds, config.worker_memory_bytes)
+        yield from Supervisor(blueprint, limits, convict).run(tasks, quarantine, advance, stop)
 
 
 @dataclass(frozen=True, slots=True)

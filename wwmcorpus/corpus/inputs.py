@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from wwmcorpus.corpus.manifest import Input
 from wwmcorpus.corpus.settings import BuildConfig
 from wwmcorpus.errors import CorpusError
+from wwmcorpus.files import file_sha256
 from wwmcorpus.text import Source, find_sources, source_digest
 from wwmcorpus.text.dedup import KeepList
 
@@ -63,6 +67,16 @@ def find_inputs(config: BuildConfig) -> Inputs:
         keep.check_inputs([(each.name, each.size_bytes, each.sha256) for each in recorded])
         keep_list_sha256 = keep.sha256
     return Inputs(sources, recorded, keep_list_sha256, stamps)
+
+
+def segmenter_identity(config: BuildConfig) -> list[Any]:
+    """Give what tells the segmenter of a build from others before it is loaded: its name, options, files, version."""
+    options = config.segmenter_options
+    places = [Path(part) for part in config.segmenter.split(":")[1:]] + ([Path(options.words)] if options.words else [])
+    files = [file for place in places for file in (sorted(place.rglob("*")) if place.is_dir() else [place])]
+    hashes = {str(file): file_sha256(file) for file in files if file.is_file()}
+    found = version("rjieba") if config.segmenter.startswith("rjieba") and find_spec("rjieba") else None
+    return [config.segmenter, options.values(), hashes, found]
 
 
 def _check_outside(sources: list[Source], output: Path) -> None:

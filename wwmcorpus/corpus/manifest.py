@@ -202,7 +202,7 @@ class Manifest(Config):
                 value=str(path),
                 fix="Build the corpus again.",
             )
-        for file in manifest.files:
+        for file in (*manifest.files, *manifest.tokenizer_files):
             if Path(file.name).name != file.name or file.name.startswith("."):
                 raise CorpusError(
                     "a file's name leaves the corpus folder",

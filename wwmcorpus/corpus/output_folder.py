@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 from collections.abc import Iterator
 from pathlib import Path
 
-from wwmcorpus.corpus.commit import SPLITS_FILE, committed
+from wwmcorpus.corpus.commit import SHARD_NAMES, SPLITS_FILE, committed
 from wwmcorpus.corpus.manifest import STATE_FILE
-from wwmcorpus.corpus.workspace import WORK_FOLDER
+from wwmcorpus.corpus.reader import TOKENIZER_FOLDER
+from wwmcorpus.corpus.settings import SPLITS
+from wwmcorpus.corpus.workspace import WORK_FOLDER, Workspace
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.files import make_folder
 
+#: What a commit writes.
+_OURS = (*SHARD_NAMES, *SPLITS, TOKENIZER_FOLDER, "dataset_info.json", ".*.tmp")
 _GO_ON = "Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped."
 
 
@@ -41,6 +46,8 @@ def check_free(output: Path, may_hold_corpus: bool, fix: str) -> None:
         CorpusError: it holds a corpus, one that cannot be replaced, or other files.
     """
     taken = sorted(entry.name for entry in output.iterdir() if entry.name not in (WORK_FOLDER, ".lock"))
+    if Workspace(output).is_begun():  # a commit that was cut short leaves files of ours
+        taken = [name for name in taken if not any(fnmatch.fnmatch(name, pattern) for pattern in _OURS)]
     is_corpus = (output / STATE_FILE).exists() or (output / SPLITS_FILE).exists()
     if taken and not is_corpus:
         raise CorpusError(

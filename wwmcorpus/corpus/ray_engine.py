@@ -35,6 +35,7 @@ def run_on_ray(
         WwmcorpusError: whatever a task raised.
     """
     ray = _connect(blueprint.config.ray_address)
+    stop.take()
     run = ray.remote(num_cpus=blueprint.config.segmenter_threads, max_retries=_MAX_RETRIES)(_run_task)
     shared = ray.put(blueprint)
     # Twice as many as can run at once wait in the cluster; the others here, where a stop signal reaches them.

@@ -29,8 +29,14 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {each: signal.signal(each, self._note) for each in _SIGNALS}
+            self._before = {each: signal.getsignal(each) for each in _SIGNALS}
+        self.take()
         return self
+
+    def take(self) -> None:
+        """Take the signals, also from a library that took them meanwhile."""
+        for each in self._before:
+            signal.signal(each, self._note)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -110,6 +110,7 @@ class Supervisor:
         self._num_failed_starts = self._num_convictions = 0
         self._has_survived = False
         self._advance: Callable[[int], None] = lambda _: None
+        self._is_stopping: Callable[[], bool] = lambda: False
 
     def run(
         self,
@@ -131,6 +132,7 @@ class Supervisor:
             WwmcorpusError: whatever a worker raised.
         """
         self._quarantine, self._advance = set(quarantine), advance
+        self._is_stopping = lambda: stop.received is not None
         self._waiting.extend(Job(task, frozenset()) for task in tasks)
         try:
             for _ in range(min(self._limits.num_workers, len(tasks))):
@@ -179,7 +181,7 @@ class Supervisor:
             elif kind == "beat":
                 worker.num_bytes += value.num_bytes
                 self._has_survived |= worker.beat is not None
-                worker.beat = value if value.offsets else worker.beat
+                worker.beat = value if value.offsets else None if value.is_done else worker.beat
                 self._advance(value.num_bytes)
             elif kind == "crash":
                 worker.last_words = value
@@ -217,7 +219,8 @@ class Supervisor:
                     f"workers die before they begin: {cause}",
                     fix="Is there enough memory to load the segmenter? Try num_workers = 0 to see where it fails.",
                 )
-        self._spawn()
+        if not self._is_stopping():
+            self._spawn()
         if worker.job is not None:
             self._advance(-worker.num_bytes)
             self._deal_with(worker.job, worker.beat, cause)

@@ -50,11 +50,13 @@ class Beat:
         source_index: Of the documents' source.
         offsets: Where they begin in it.
         num_bytes: Source bytes dealt with since the last beat.
+        is_done: Whether the documents told of before are behind it, so that none of them can be to blame.
     """
 
     source_index: int
     offsets: tuple[int, ...]
     num_bytes: int = 0
+    is_done: bool = False
 
 
 Tell = Callable[[Beat], None]

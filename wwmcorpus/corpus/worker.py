@@ -79,7 +79,8 @@ def _cannot_write(error: OSError) -> CorpusError:
 
 
 def _follow(parent: int) -> None:
-    """Die with the parent, and leave the keyboard's interrupt to it."""
+    """Die with the parent, and leave the signals that a terminal or a scheduler sends to its group to it."""
+    os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -21,7 +21,7 @@ from wwmcorpus.config import Config
 from wwmcorpus.corpus.manifest import RejectedDocument
 from wwmcorpus.corpus.tasks import TaskRecord
 from wwmcorpus.errors import ConfigError, CorpusError
-from wwmcorpus.files import make_folder, remove, remove_folder, write_json
+from wwmcorpus.files import make_folder, remove, remove_folder, sync, write_json
 
 WORK_FOLDER = ".work"
 
@@ -89,6 +89,12 @@ class Workspace:
         """Have the disk keep the record of a finished task."""
         write_json(self._record_path(record.index), record.values())
 
+    def forget_tasks(self) -> None:
+        """Forget what was done: every task is done again."""
+        for path in self._records.glob("*.json"):
+            path.unlink()
+        sync(self._records)
+
     def records(self, num_tasks: int) -> Iterator[TaskRecord]:
         """Give the records of all tasks, in order, one at a time.
 
@@ -140,7 +146,8 @@ def _another_plan(found: dict[str, Any], wanted: dict[str, Any], output: Path) -
         "an unfinished build of something else lies in the output folder",
         value="; ".join(sorted(differences(found, wanted)))[:2000],
         where=str(output),
-        fix="Build as it was begun to go on with it, choose another folder, or throw it away with --overwrite.",
+        fix="Build as it was begun to go on with it, choose another folder, or throw it away: with --overwrite, or, "
+        f"where it adds to a corpus that is to stay, by deleting {output / WORK_FOLDER}.",
     )
 
 
