@@ -44,7 +44,7 @@ def main() -> None:
         print(row)
     result = {"machine": machine(("wwmcorpus", "ltp-extension", "pyarrow", "multiprocess")), "rows": rows}
     print(write_result("same_bytes", result))
-    sys.exit(len({(row["content_sha256"], row["shards_sha256"]) for row in rows}) > 1)
+    sys.exit(len({(row["content_sha256"], tuple(row["shards_sha256"])) for row in rows}) > 1)
 
 
 def runs(folder: Path, given: argparse.Namespace) -> list[dict[str, Any]]:

@@ -317,3 +317,30 @@ def test_piece_counts_count_pieces(small_corpus):
     flat = np.concatenate([row["input_ids"] for row in small_corpus])
     expected = np.bincount(flat, minlength=small_corpus.vocabulary.num_pieces)
     assert np.array_equal(small_corpus.piece_counts(), expected)
+
+
+def test_where_each_line_is_a_sentence_lines_are_the_sentences(config, tmp_path):
+    path = tmp_path / "sentences.txt"
+    path.write_text("他来了。好！\n走吧\n\n第二篇。\n", "utf-8")
+    changes = {"inputs": (str(path),), "source": {"document_break": "sentence_line"}}
+    counts = build(config(**changes))["train"].content.counts
+    assert (counts["documents"], counts["sentences"]) == (2, 3)
+
+
+def test_a_signal_to_the_process_group_leaves_the_workers_alone(config):
+    class Looker:
+        """Looks at the workers' groups when the first of them reports."""
+
+        groups: frozenset[int] = frozenset()
+
+        def start(self, total_bytes):
+            assert total_bytes > 0
+
+        def advance(self, num_bytes):
+            if num_bytes and not self.groups:
+                self.groups = frozenset(os.getpgid(process.pid) for process in multiprocess.active_children())
+
+    looker = Looker()
+    build(config(segmenter="given", num_workers=2, task_bytes=4_000), looker)
+    assert looker.groups
+    assert os.getpgid(0) not in looker.groups
