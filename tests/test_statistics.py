@@ -79,6 +79,7 @@ def test_the_most_frequent_come_first_and_ties_by_code_point():
 
 def test_many_distinct_words_keep_memory_bounded_and_the_frequent_ones(vocabulary, tokenizer, monkeypatch):
     monkeypatch.setattr("wwmcorpus.corpus.statistics._MAX_DISTINCT", 64)
+    monkeypatch.setattr("wwmcorpus.corpus.statistics._MAX_DISTINCT_LONG", 64)
     monkeypatch.setattr("wwmcorpus.corpus.statistics._MAX_WAITING", 100)
     counter = StatisticsCounter(vocabulary.unk_id, 64)
     aligner, segmenter = Aligner(tokenizer), load_segmenter("given")

@@ -27,6 +27,8 @@ NUM_KEPT, NUM_KEPT_PER_TASK = 1_000, 2_000
 #: A word of up to three characters is one number of 63 bits, code points from 1; longer ones are strings.
 _CODE_BITS, _PACKED_CHARACTERS = 21, 3
 _MAX_WAITING, _MAX_DISTINCT = 1 << 20, 1 << 19
+#: Strings take more room than numbers.
+_MAX_DISTINCT_LONG = 1 << 16
 
 
 class Statistics(Config):
@@ -156,8 +158,8 @@ class _HashCounter:
             if number not in self._counts:
                 self._words[number] = line.text[begins[place] : begins[place] + lengths[place]]
             self._counts[number] += count
-        if len(self._counts) > _MAX_DISTINCT:
-            self._counts = Counter(dict(self._ranked()[: _MAX_DISTINCT // 2]))
+        if len(self._counts) > _MAX_DISTINCT_LONG:
+            self._counts = Counter(dict(self._ranked()[: _MAX_DISTINCT_LONG // 2]))
             self._words = {number: self._words[number] for number in self._counts}
 
     def most_frequent(self, number: int) -> Counter[str]:
