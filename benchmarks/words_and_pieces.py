@@ -36,10 +36,12 @@ from wwmcorpus.text import is_han, sentence_spans
 
 PACKAGES = ("wwmcorpus", "tokenizers", "transformers", "torch", "ltp-extension", "jieba", "rjieba", "numpy")
 BARE, SPANS = "LTP perceptron alone", "segmenter ltp (spans)"
-ENCODE, ALIGN = "encode_batch, ids and offsets", "aligner (pieces and words)"
+ENCODE = "encode_batch, ids and offsets"
+FLAT, ALIGN = "aligner, as builds call it (align_flat)", "aligner, text by text (align)"
 SCRIPT, REFS = "published script's algorithm", "wwmcorpus ref (both modes)"
 RATIOS = {
-    "aligner / encode_batch": (ALIGN, ENCODE),
+    "aligner, as builds call it / encode_batch": (FLAT, ENCODE),
+    "aligner, text by text / encode_batch": (ALIGN, ENCODE),
     "segmenter ltp / LTP alone": (SPANS, BARE),
     "ref / published": (REFS, SCRIPT),
 }
@@ -101,6 +103,7 @@ def measure_text(lines: list[str], tokenizer: PreTrainedTokenizerFast, num_threa
         BARE: lambda: [bare.batch_predict(batch, parallelism=parallel) for batch in batches],
         SPANS: lambda: [ltp.segment(batch) for batch in batches],
         ENCODE: lambda: [encode(tokenizer, batch) for batch in batches],
+        FLAT: lambda: [aligner.align_flat(*pair) for pair in zip(batches, spans, strict=True)],
         ALIGN: lambda: [aligner.align(*pair) for pair in zip(batches, spans, strict=True)],
         SCRIPT: lambda: [published_refs(bare, tokenizer, some, parallel) for some in hundreds],
         REFS: lambda: [maker.refs(some) for some in hundreds],
