@@ -129,7 +129,7 @@ def one_round(name: str, text: Path, few: Path, lines: list[str], num_bytes: int
     speeds = {"segmenter alone": num_bytes / segmenter_seconds(name, lines) / 1e6}
     for workers in (1, 2):
         start_up = build_seconds(name, few, workers, few.stat().st_size)
-        whole = build_seconds(name, text, workers, num_bytes // 8)
+        whole = build_seconds(name, text, workers, num_bytes // 4 + 1)
         label = f"build, {workers} worker{'s' if workers > 1 else ''}"
         speeds[label] = num_bytes / (whole - start_up) / 1e6
         speeds[f"start-up of {workers}, seconds"] = start_up

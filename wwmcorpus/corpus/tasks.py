@@ -16,7 +16,7 @@ from wwmcorpus.config import Config
 from wwmcorpus.corpus.manifest import RejectedDocument, Shard, StoredFile
 from wwmcorpus.corpus.statistics import Statistics
 from wwmcorpus.records import Rejection
-from wwmcorpus.text import Slice, SourceOptions, read_slice
+from wwmcorpus.text import Slice, SourceOptions, group_slices, read_slice
 
 #: A document by its place: (source_index, offset).
 Place = tuple[int, int]
@@ -131,15 +131,7 @@ def where_of(task: AnyTask) -> str:
 
 def plan_tasks(slices: Iterable[Slice], task_bytes: int) -> list[Task]:
     """Group slices, in order, into tasks of about ``task_bytes``; small files share a task."""
-    groups: list[list[Slice]] = []
-    filled = 0
-    for part in slices:
-        if not groups or filled + part.size_bytes > task_bytes:
-            groups.append([])
-            filled = 0
-        groups[-1].append(part)
-        filled += part.size_bytes
-    return [Task(index, tuple(group)) for index, group in enumerate(groups)]
+    return [Task(index, group) for index, group in enumerate(group_slices(slices, task_bytes))]
 
 
 def limit_tasks(tasks: Iterable[Task], options: SourceOptions, num_documents: int) -> list[Task]:

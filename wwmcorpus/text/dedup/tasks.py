@@ -12,7 +12,7 @@ from pydantic import Field
 
 from wwmcorpus.config import Config
 from wwmcorpus.text.dedup.settings import SignatureOptions
-from wwmcorpus.text.sources import Slice, SourceOptions
+from wwmcorpus.text.sources import Slice, SourceOptions, group_slices
 
 #: Raised when the same text would get another signature, or the files another layout.
 FORMAT_VERSION = 1
@@ -95,17 +95,9 @@ def plan_sign_tasks(slices: Sequence[Slice], digests: Sequence[str], task_bytes:
         task_bytes: Source bytes of a task; small files share one.
         decisive: JSON-able; whatever else decides the signatures.
     """
-    groups: list[list[Slice]] = []
-    filled = 0
-    for part in slices:
-        if not groups or filled + part.size_bytes > task_bytes:
-            groups.append([])
-            filled = 0
-        groups[-1].append(part)
-        filled += part.size_bytes
     tasks = []
-    for index, group in enumerate(groups):
+    for index, group in enumerate(group_slices(slices, task_bytes)):
         places = [(part.source_index, digests[part.source_index], part.name, part.start, part.end) for part in group]
         content = json.dumps([FORMAT_VERSION, decisive, places], sort_keys=True)
-        tasks.append(SignTask(index, tuple(group), hashlib.sha256(content.encode()).hexdigest()))
+        tasks.append(SignTask(index, group, hashlib.sha256(content.encode()).hexdigest()))
     return tasks

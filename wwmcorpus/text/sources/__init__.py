@@ -18,13 +18,14 @@ from wwmcorpus.text.sources.files import source_digest
 from wwmcorpus.text.sources.find import find_sources
 from wwmcorpus.text.sources.options import SourceOptions
 from wwmcorpus.text.sources.read import read_slice, read_sources
-from wwmcorpus.text.sources.source import Slice, Source, plan_slices, shown
+from wwmcorpus.text.sources.source import Slice, Source, group_slices, plan_slices, shown
 
 __all__ = [
     "Slice",
     "Source",
     "SourceOptions",
     "find_sources",
+    "group_slices",
     "plan_slices",
     "read_slice",
     "read_sources",

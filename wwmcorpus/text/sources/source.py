@@ -80,6 +80,19 @@ class Slice:
         return self.source.kind in ("txt", "jsonl") and not self.source.compression and self.source.size_bytes > 0
 
 
+def group_slices(slices: Iterable[Slice], group_bytes: int) -> list[tuple[Slice, ...]]:
+    """Group slices, in order, into groups of about ``group_bytes``; small files share one."""
+    groups: list[list[Slice]] = []
+    filled = 0
+    for part in slices:
+        if not groups or filled + part.size_bytes > group_bytes:
+            groups.append([])
+            filled = 0
+        groups[-1].append(part)
+        filled += part.size_bytes
+    return [tuple(group) for group in groups]
+
+
 def plan_slices(sources: Iterable[Source | Path | str], slice_bytes: int) -> list[Slice]:
     """Cut plain text and parquet files into slices of ``slice_bytes``; every other source is one slice."""
     slices: list[Slice] = []
