@@ -169,7 +169,9 @@ class Supervisor:
         from multiprocess.connection import wait
 
         for pipe in wait(list(self._workers), timeout=_POLL_SECONDS):
-            worker = self._workers[pipe]
+            worker = self._workers.get(pipe)
+            if worker is None:  # ended meanwhile, for a fresh one
+                continue
             try:
                 kind, value = pipe.recv()
             except (EOFError, OSError):
@@ -197,6 +199,8 @@ class Supervisor:
         self._has_survived = True
         if record is not None:
             self._cases.pop(job.task.index, None)
+            if not self._is_stopping():
+                self._hand_out()  # nobody waits while the record is written
             yield record
         else:
             self._ask_further(job.task)
