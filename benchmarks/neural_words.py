@@ -121,7 +121,7 @@ def _clock(num_threads: int) -> Callable[[], float]:
 def _rates(texts: Sequence[str], times: Mapping[str, list[float]]) -> dict[str, Any]:
     num_bytes = sum(len(text.encode()) for text in texts)
     rates = {name: [round(num_bytes / 1e3 / run, 2) for run in runs] for name, runs in times.items()}
-    return {name: {"kb_per_second": statistics.median(runs), "runs": runs} for name, runs in rates.items()}
+    return {name: {"kb_per_second": round(statistics.median(runs), 3), "runs": runs} for name, runs in rates.items()}
 
 
 def _equal_rows(segmenter: LtpNeuralSegmenter, texts: Sequence[str]) -> list[torch.Tensor]:
