@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.corpus.batches import bounds_of
+from wwmcorpus.corpus.gather import RowTable
 from wwmcorpus.corpus.manifest import Manifest
 from wwmcorpus.corpus.shards import ShardBatch, open_shard
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.records import Rows
 
 TOKENIZER_FOLDER = "tokenizer"
-
-T = TypeVar("T", bound=np.generic)
 
 
 class Corpus:
@@ -35,7 +32,6 @@ class Corpus:
         path: The folder.
         manifest: What the corpus is and was made from.
         vocabulary: Which id is which piece.
-        has_pairs: Whether its rows are sentence pairs.
 
     Raises:
         CorpusError: there is no corpus, or it is damaged.
@@ -60,12 +56,14 @@ class Corpus:
         paired = {batch.pair_label is not None for batch in self._batches}
         if len(paired) > 1:
             raise CorpusError("only some shards hold sentence pairs", where=str(path), fix="Build the corpus again.")
-        self.has_pairs = paired == {True}
-        sizes = [len(batch.bounds) - 1 for batch in self._batches]
-        self._batch_begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._table = RowTable(self._batches)
+
+    def __reduce__(self) -> tuple[type[Corpus], tuple[Path]]:
+        # Another process opens the files again: memory maps do not travel.
+        return type(self), (self.path,)
 
     def __len__(self) -> int:
-        return int(self._batch_begins[-1])
+        return len(self._table)
 
     def __getitem__(self, index: int) -> dict[str, NDArray[np.generic]]:
         rows = self.rows([index])
@@ -95,12 +93,23 @@ class Corpus:
         """The tokenizer that made the rows, in Hugging Face's layout."""
         return self.path / TOKENIZER_FOLDER
 
+    @property
+    def has_pairs(self) -> bool:
+        """Whether its rows are sentence pairs."""
+        return self._table.has_pairs
+
     @cached_property
     def lengths(self) -> NDArray[np.int32]:
         """Pieces per row, (len,) int32."""
-        if not self._batches:
-            return np.empty(0, np.int32)
-        return np.concatenate([np.diff(batch.bounds) for batch in self._batches])
+        return self.lengths_of(np.arange(len(self)))
+
+    def lengths_of(self, indices: ArrayLike) -> NDArray[np.int32]:
+        """Give the pieces of some rows, (num_rows,) int32, without reading the rows.
+
+        Raises:
+            IndexError: an index lies outside [0, len).
+        """
+        return self._table.lengths(self._checked(indices))
 
     def rows(self, indices: ArrayLike) -> Rows:
         """Give the rows at ``indices``, in that order, end to end.
@@ -108,31 +117,13 @@ class Corpus:
         Raises:
             IndexError: an index lies outside [0, len).
         """
+        return self._table.gather(self._checked(indices))
+
+    def _checked(self, indices: ArrayLike) -> NDArray[np.int64]:
         wanted = np.asarray(indices, dtype=np.int64)
         if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
             raise IndexError(f"rows {wanted.min()} to {wanted.max()} of a corpus of {len(self)} rows")
-        homes = np.searchsorted(self._batch_begins, wanted, side="right") - 1
-        places = wanted - self._batch_begins[homes]
-        ids: list[NDArray[np.integer]] = []
-        starts: list[NDArray[np.bool_]] = []
-        types: list[NDArray[np.int8]] = []
-        labels: list[int] = []
-        for home, place in zip(homes.tolist(), places.tolist(), strict=True):
-            batch = self._batches[home]
-            begin, end = int(batch.bounds[place]), int(batch.bounds[place + 1])
-            ids.append(batch.input_ids[begin:end])
-            starts.append(batch.word_start(begin, end))
-            if batch.token_type_ids is not None and batch.pair_label is not None:
-                types.append(batch.token_type_ids[begin:end])
-                labels.append(batch.pair_label[place])
-        return Rows(
-            _end_to_end(ids, np.int32),
-            _end_to_end(starts, np.bool_),
-            bounds_of(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))),
-            wanted,
-            _end_to_end(types, np.int8) if self.has_pairs else None,
-            np.array(labels, dtype=np.int8) if self.has_pairs else None,
-        )
+        return wanted
 
     def piece_counts(self) -> NDArray[np.int64]:
         """Count how often each piece occurs in the corpus, (vocabulary.num_pieces,) int64."""
@@ -167,10 +158,6 @@ class Corpus:
                 fix="Put the right tokenizer back, or build the corpus again.",
             )
         return vocabulary
-
-
-def _end_to_end(parts: Sequence[NDArray[np.generic]], kind: type[T]) -> NDArray[T]:
-    return np.concatenate(parts).astype(kind, copy=False) if parts else np.empty(0, dtype=kind)
 
 
 def open_corpus(path: str | Path) -> Corpus:
