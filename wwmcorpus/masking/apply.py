@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
+from wwmcorpus.errors import ConfigError
 from wwmcorpus.hashing import below, key_of, mix
+from wwmcorpus.masking.base import Masking
 from wwmcorpus.masking.scheme import WholeWordMasking
 from wwmcorpus.masking.words import Groups, choose_words, group_rows
 from wwmcorpus.records import Rows
 
+#: What the cross-entropy of torch and Hugging Face passes over.
+IGNORED_LABEL = -100
 _REPLACEMENT, _PIECE = 2, 3
 
 
@@ -22,14 +26,17 @@ class MaskedRows:
 
     Attributes:
         input_ids: (num_pieces,) int32, what the model sees.
+        labels: (num_pieces,) int32, what it must answer: the ids of the pieces that stood there, or for a scheme that
+            predicts positions where in the row they stand now; ``IGNORED_LABEL`` where nothing is asked.
         masked: (num_pieces,) bool, True where it must answer: the pieces of the chosen words.
     """
 
     input_ids: NDArray[np.int32]
+    labels: NDArray[np.int32]
     masked: NDArray[np.bool_]
 
 
-def mask_rows(rows: Rows, vocabulary: Vocabulary, masking: WholeWordMasking, seed: int, epoch: int) -> MaskedRows:
+def mask_rows(rows: Rows, vocabulary: Vocabulary, masking: Masking, seed: int, epoch: int) -> MaskedRows:
     """Mask whole words of each row.
 
     The mask of a row depends on the scheme, the seed, the epoch and the row's id, and on nothing else.
@@ -37,13 +44,17 @@ def mask_rows(rows: Rows, vocabulary: Vocabulary, masking: WholeWordMasking, see
     Raises:
         CorpusError: ``word_start`` is broken.
     """
+    if not isinstance(masking, WholeWordMasking):
+        raise ConfigError("no such masking scheme", value=type(masking).__name__, fix="Use WholeWordMasking.")
     row_keys = key_of(seed, epoch, rows.row_ids)
     groups = group_rows(rows, vocabulary.frame_ids)
     masked = choose_words(groups, rows.lengths, row_keys, masking)[groups.of_piece]
     input_ids = rows.input_ids.copy()
     chosen = np.flatnonzero(masked)
     input_ids[chosen] = _replace(rows, groups, chosen, row_keys, vocabulary, masking)
-    return MaskedRows(input_ids, masked)
+    labels = np.full(len(input_ids), IGNORED_LABEL, dtype=np.int32)
+    labels[chosen] = rows.input_ids[chosen]
+    return MaskedRows(input_ids, labels, masked)
 
 
 def _replace(

@@ -6,11 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.masking.apply import MaskedRows
+from wwmcorpus.masking.apply import IGNORED_LABEL, MaskedRows
 from wwmcorpus.records import Rows
-
-#: What the cross-entropy of torch and Hugging Face passes over.
-IGNORED_LABEL = -100
 
 
 def padded_width(longest: int, multiple: int = 1) -> int:
@@ -39,11 +36,10 @@ def padded_batch(
 
     Where rows are sentence pairs, also ``token_type_ids`` and, of shape (num_rows,), ``pair_label``.
     """
-    labels = np.where(masked.masked, rows.input_ids, IGNORED_LABEL)
     batch = {
         "input_ids": pad(masked.input_ids, cells, vocabulary.pad_id, np.int64),
         "attention_mask": cells.astype(np.int64),
-        "labels": pad(labels, cells, IGNORED_LABEL, np.int64),
+        "labels": pad(masked.labels, cells, IGNORED_LABEL, np.int64),
     }
     if rows.token_type_ids is not None:
         batch["token_type_ids"] = pad(rows.token_type_ids, cells, 0, np.int64)
