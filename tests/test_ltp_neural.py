@@ -83,7 +83,7 @@ class TestParity:
     @given(text=texts)
     def test_any_text(self, pair, text):
         segmenter, ltp = pair
-        starts = segmenter._pieces(text).starts
+        starts = segmenter._pieces([text])[0].starts
         if len(starts):
             spans = segmenter.segment([text])[0].tolist()
             found = [text[start:end] for start, end in spans if end > starts[0]]
@@ -107,7 +107,7 @@ class TestParity:
     def test_a_text_that_fills_the_window(self, pair):
         segmenter, ltp = pair
         text = "".join(sample_lines())[:2000]
-        end = int(segmenter._pieces(text).starts[510])
+        end = int(segmenter._pieces([text])[0].starts[510])
         assert words_of(segmenter, text[:end]) == published_words(ltp, text[:end])
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -162,6 +162,19 @@ class TestIndependence:
         assert [spans.tolist() for spans in segmenter.segment(batch[::-1])] == alone[::-1]
         tight = LtpNeuralSegmenter(folders[kind], "small", device="cpu", batch_pieces=64)
         assert [spans.tolist() for spans in tight.segment(batch)] == alone
+        wide = LtpNeuralSegmenter(folders[kind], "small", device="cpu", batch_pieces=32768)
+        wide._padding_pieces = 32768
+        assert [spans.tolist() for spans in wide.segment(batch)] == alone
+
+    def test_the_tokenizers_own_threads_change_nothing(self, folders, segmenter):
+        texts = [*UGLY, *sample_lines()[:20], "他\ud800们"]
+        several = LtpNeuralSegmenter(folders["four tags"], "small", num_threads=2, device="cpu")
+        for one, other in zip(segmenter._pieces(texts), several._pieces(texts), strict=True):
+            assert one.text == other.text
+            assert all(
+                np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "starts", "visible")
+            )
+        assert several.counts["lone_surrogates"] == 1
 
     def test_a_batch_that_is_too_large_is_halved(self, folders, monkeypatch):
         segmenter = LtpNeuralSegmenter(folders["four tags"], "small", device="cpu")
@@ -177,6 +190,19 @@ class TestIndependence:
         monkeypatch.setattr(segmenter, "_forward", small_memory)
         assert [spans.tolist() for spans in segmenter.segment(batch)] == expected
         assert segmenter.counts["memory_halvings"] == 2
+
+    @pytest.mark.parametrize("mixed", [False, True], ids=["full", "padded"])
+    def test_the_backbone_gets_a_mask_only_where_it_hides_something(self, folders, monkeypatch, mixed):
+        segmenter = LtpNeuralSegmenter(folders["crf"], "small", device="cpu", batch_pieces=4096)
+        masks, backbone = [], segmenter._model.backbone.forward
+
+        def spy(input_ids, attention_mask):
+            masks.append(attention_mask)
+            return backbone(input_ids=input_ids, attention_mask=attention_mask)
+
+        monkeypatch.setattr(segmenter._model.backbone, "forward", spy)
+        segmenter.segment(["他们的研究", "我们的研", "那里的研究"] if mixed else ["他们的研究", "我们的研究"])
+        assert [mask is None for mask in masks] == [not mixed]
 
     def test_other_errors_are_not_mistaken_for_a_full_memory(self, folders, monkeypatch):
         segmenter = LtpNeuralSegmenter(folders["four tags"], "small", device="cpu")
@@ -202,12 +228,12 @@ class TestLongTexts:
         lines = [line[:400] for line in sample_lines()[:30]]
         document = "\n".join(lines)
         expected = [word for line in lines for word in words_of(segmenter, line)]
-        assert len(segmenter._pieces(document).starts) > 510
+        assert len(segmenter._pieces([document])[0].starts) > 510
         assert words_of(segmenter, document) == expected
 
     def test_what_follows_a_run_of_sentences_changes_nothing_in_it(self, segmenter):
         line = "".join(sample_lines())[:3000]
-        pieces = segmenter._pieces(line)
+        pieces = segmenter._pieces([line])[0]
         runs = cut_into_runs(line, pieces.starts, 510)
         end = int(pieces.starts[runs[1][1]])
         assert len(runs) > 3
@@ -217,7 +243,7 @@ class TestLongTexts:
 
     def test_a_sentence_of_many_windows_depends_on_what_is_near(self, segmenter):
         text = "".join(character for character in sample_text() if "\u4e00" <= character <= "\u9fff")[:3000]
-        assert len(cut_into_runs(text, segmenter._pieces(text).starts, 510)) == 1
+        assert len(cut_into_runs(text, segmenter._pieces([text])[0].starts, 510)) == 1
         changed = text[:2000] + text[:1000]
         before, after = (segmenter.segment([one])[0].tolist() for one in (text, changed))
         near = 2000 - 510
@@ -289,15 +315,19 @@ class TestWindows:
         assert "".join(str(int(begins)) for begins in joined) == expected
         assert num_conflicts == conflicts
 
-    @given(lengths=st.lists(st.integers(2, 512), max_size=60), batch_pieces=st.integers(64, 4096))
-    def test_batches_hold_each_window_once_and_keep_to_the_budget(self, lengths, batch_pieces):
-        batches = plan_batches(lengths, batch_pieces)
+    @given(
+        lengths=st.lists(st.integers(2, 512), max_size=60),
+        batch_pieces=st.integers(64, 4096),
+        padding_pieces=st.integers(0, 2048),
+    )
+    def test_batches_hold_each_window_once_and_keep_to_the_budget(self, lengths, batch_pieces, padding_pieces):
+        batches = plan_batches(lengths, batch_pieces, padding_pieces)
         assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
         for batch in batches:
             widths = [lengths[index] for index in batch]
             area = max(widths) * len(widths)
             assert area <= batch_pieces or len(batch) == 1
-            assert area - sum(widths) <= max(12, 0.02 * area)
+            assert area - sum(widths) <= max(padding_pieces, 0.02 * area)
 
 
 class TestOptions:
@@ -364,6 +394,7 @@ class TestOptions:
         [
             ({"device": "tpu"}, "unknown device"),
             ({"precision": "fp8"}, "no such precision on cpu"),
+            ({"precision": "fp16"}, "no such precision on cpu"),
             ({"compiled": True}, "on a GPU only"),
             ({"num_threads": 0}, "too few threads"),
         ],

@@ -21,7 +21,7 @@ from wwmcorpus.errors import ConfigError, WwmcorpusError, choices
 if TYPE_CHECKING:
     from wwmcorpus.corpus import Manifest
     from wwmcorpus.segment import SegmenterOptions
-    from wwmcorpus.training.runs import RunResult
+    from wwmcorpus.training.results import RunResult
 
 app = typer.Typer(
     name="wwmcorpus",
@@ -39,7 +39,7 @@ OutputOption = Annotated[str | None, typer.Option("--output", help="Folder to wr
 WordsOption = Annotated[str | None, typer.Option("--words", help="Your own words: one `word [frequency]` per line.")]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads of the segmenter, where it has several.", min=1)]
 DeviceOption = Annotated[str, typer.Option("--device", help="Of a neural model: auto, cpu or cuda.")]
-PrecisionOption = Annotated[str, typer.Option("--precision", help="Of a neural model: fp32, bf16, or int8 on a CPU.")]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="Of a neural model: fp32, bf16, fp16 (GPU), int8 (CPU).")]
 
 
 @app.callback()

@@ -43,7 +43,8 @@ _KNOWN = (_MODULE, *_BACKBONES, *_WORD_PROCESSORS, *_WORD_HEADS, *_OTHER_TASKS, 
 _NOT_ARCHITECTURE = frozenset(
     ("auto_map", "attn_implementation", "experts_implementation", "quantization_config", "use_kernels", "dtype")
 )
-_PRECISIONS = ("fp32", "bf16", "int8")
+#: For each kind of device, what it computes in.
+_PRECISIONS = {"cpu": ("fp32", "bf16", "int8"), "cuda": ("fp32", "bf16", "fp16")}
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
 #: LTP's tags where config.json names none.
@@ -250,12 +251,12 @@ def device_class(device: torch.device) -> str:
 
 def check_options(device: torch.device, precision: str, num_threads: int, compiled: bool) -> None:
     """Raise ConfigError for options that do not exist, or not on this device."""
-    if precision not in _PRECISIONS or (precision == "int8" and device.type != "cpu"):
+    if precision not in _PRECISIONS[device.type]:
         raise ConfigError(
             f"no such precision on {device.type}",
             value=precision,
             where="precision",
-            fix="Choose fp32 or bf16, or int8 on a CPU.",
+            fix="Choose fp32 or bf16, int8 on a CPU, or fp16 on a GPU.",
         )
     if compiled and device.type == "cpu":
         raise ConfigError("compiled runs on a GPU only", where="compiled", fix="Leave it out.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -20,26 +19,15 @@ from numpy.typing import NDArray
 
 from wwmcorpus.records import WordSpans
 from wwmcorpus.segment.ltp_checkpoint import check_options, choose_device, device_class, load_checkpoint, place_model
+from wwmcorpus.segment.ltp_pieces import Pieces, pieces_of
 from wwmcorpus.segment.ltp_windows import cut_into_runs, cut_into_windows, plan_batches, stitch
 from wwmcorpus.segment.ltp_words import LtpWords
 from wwmcorpus.segment.spans import replace_lone_surrogates, spans_of_cuts
 
-
-@dataclass(frozen=True, slots=True)
-class _Pieces:
-    """A text as the model reads it.
-
-    Attributes:
-        text: The text, halves of surrogate pairs replaced.
-        ids: (n,) int64, the pieces without special ones.
-        starts: (n,) int64, where each begins in the text.
-        visible: (n,) bool, False for pieces that stand for no character, or for the characters of the piece before.
-    """
-
-    text: str
-    ids: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    visible: NDArray[np.bool_]
+#: For each kind of device, how many pieces a batch holds, and as much padding as costs no more than a further batch.
+#: A GPU waits some milliseconds for the hundreds of small programs of a batch, however little each has to do.
+_BATCHES = {"cpu": (4096, 12), "cuda": (32768, 2048)}
+_MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class LtpNeuralSegmenter:
@@ -51,12 +39,13 @@ class LtpNeuralSegmenter:
     Args:
         folder: A folder in LTP's neural format.
         name: What to call it in the signature.
-        num_threads: How many threads torch may use while ``segment`` runs.
+        num_threads: How many threads torch may use while ``segment`` runs. More than one lets the tokenizer use its
+            thread pool, which has a thread per core, or as many as RAYON_NUM_THREADS says when it is first used.
         words: The user's own words.
         device: ``"auto"`` takes a GPU where there is one, ``"cuda"`` insists on one.
-        precision: ``"bf16"`` is automatic mixed precision. ``"int8"``, on a CPU only, quantises as it goes, by the
-            batch: there the words of a text can change with its neighbours in the call.
-        batch_pieces: How many pieces a batch holds, padding included.
+        precision: ``"bf16"``, and ``"fp16"`` on a GPU only, are automatic mixed precision. ``"int8"``, on a CPU only,
+            quantises as it goes, by the batch: there the words of a text can change with its neighbours in the call.
+        batch_pieces: How many pieces a batch holds, padding included; None: 4,096 on a CPU, 32,768 on a GPU.
         compiled: Compile the backbone with torch.compile, on a GPU only.
 
     Attributes:
@@ -77,8 +66,8 @@ class LtpNeuralSegmenter:
         *,
         words: LtpWords | None = None,
         device: Literal["auto", "cpu", "cuda"] = "auto",
-        precision: Literal["fp32", "bf16", "int8"] = "fp32",
-        batch_pieces: int = 4096,
+        precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32",
+        batch_pieces: int | None = None,
         compiled: bool = False,
     ) -> None:
         self._device = choose_device(device)
@@ -87,7 +76,9 @@ class LtpNeuralSegmenter:
         self._model = place_model(self._checkpoint.model, self._device, precision, compiled)
         self._begins_word = _begins_word(self._checkpoint.tags)
         self._words = words or LtpWords()
-        self._num_threads, self._precision, self._batch_pieces = num_threads, precision, batch_pieces
+        self._num_threads, self._mixed = num_threads, _MIXED.get(precision)
+        pieces_here, self._padding_pieces = _BATCHES[self._device.type]
+        self._batch_pieces = batch_pieces or pieces_here
         self.counts: Counter[str] = Counter(window_conflicts=0, memory_halvings=0, lone_surrogates=0)
         self.signature = (
             f"ltp-neural:{name}@{self._checkpoint.digest}{self._words.signature}:{device_class(self._device)}"
@@ -96,7 +87,7 @@ class LtpNeuralSegmenter:
 
     def segment(self, texts: Sequence[str]) -> list[WordSpans]:
         """Give the words of each text as spans: (num_words, 2) int32 each."""
-        pieces = [self._pieces(text) for text in texts]
+        pieces = self._pieces(texts)
         window_pieces = self._checkpoint.window_pieces
         runs = [cut_into_runs(text.text, text.starts, window_pieces) for text in pieces]
         windows = [[cut_into_windows(*run, window_pieces) for run in of_text] for of_text in runs]
@@ -114,20 +105,24 @@ class LtpNeuralSegmenter:
         ]
         return spans_of_cuts([text.text for text in pieces], cuts)
 
-    def _pieces(self, text: str) -> _Pieces:
-        clean, num_halves = replace_lone_surrogates(text)
-        self.counts["lone_surrogates"] += num_halves
-        encoding = self._checkpoint.tokenizer.encode(clean, add_special_tokens=False)
-        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        visible = offsets[:, 0] < offsets[:, 1]
-        visible[1:] &= (offsets[1:] != offsets[:-1]).any(axis=1)
-        starts = np.maximum.accumulate(offsets[:, 0]) if len(offsets) else offsets[:, 0]
-        return _Pieces(clean, np.array(encoding.ids, dtype=np.int64), starts, visible)
+    def _pieces(self, texts: Sequence[str]) -> list[Pieces]:
+        clean = []
+        for text in texts:
+            readable, num_halves = replace_lone_surrogates(text)
+            self.counts["lone_surrogates"] += num_halves
+            clean.append(readable)
+        tokenizer = self._checkpoint.tokenizer
+        if self._num_threads > 1:
+            encodings = tokenizer.encode_batch(clean, add_special_tokens=False)
+        else:
+            encodings = [tokenizer.encode(text, add_special_tokens=False) for text in clean]
+        return [pieces_of(text, encoding) for text, encoding in zip(clean, encodings, strict=True)]
 
-    def _read(self, rows: Sequence[tuple[_Pieces, int, int]]) -> list[NDArray[np.bool_]]:
+    def _read(self, rows: Sequence[tuple[Pieces, int, int]]) -> list[NDArray[np.bool_]]:
         """Give for each window, (end - first,) bool, at which of its pieces a word begins."""
         found: list[NDArray[np.bool_]] = [np.empty(0, bool)] * len(rows)
-        for batch in plan_batches([end - first + 2 for _, first, end in rows], self._batch_pieces):
+        lengths = [end - first + 2 for _, first, end in rows]
+        for batch in plan_batches(lengths, self._batch_pieces, self._padding_pieces):
             ids = [text.ids[first:end] for text, first, end in (rows[index] for index in batch)]
             for index, tags in zip(batch, self._tags(ids), strict=True):
                 text, first, end = rows[index]
@@ -165,8 +160,10 @@ class LtpNeuralSegmenter:
             row[len(window) + 1] = self._checkpoint.sep_id
             mask_row[: len(window) + 2] = 1
         input_ids, attention_mask = (torch.from_numpy(array).to(self._device) for array in (rows, mask))
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16"):
-            hidden = self._model.backbone(input_ids=input_ids, attention_mask=attention_mask)
+        # Of a mask that hides nothing the backbone would ask the device, and wait for the answer.
+        hiding = None if mask.all() else attention_mask
+        with torch.autocast(self._device.type, self._mixed, enabled=self._mixed is not None):
+            hidden = self._model.backbone(input_ids=input_ids, attention_mask=hiding)
             result = self._model.task_heads["cws"](*self._model.processor["cws"](hidden, attention_mask))
         logits = result.logits.float()
         if result.crf is None:
@@ -181,7 +178,7 @@ class LtpNeuralSegmenter:
         return joined
 
     def _cuts(
-        self, pieces: _Pieces, runs: Sequence[tuple[int, int]], found: Sequence[NDArray[np.bool_]]
+        self, pieces: Pieces, runs: Sequence[tuple[int, int]], found: Sequence[NDArray[np.bool_]]
     ) -> NDArray[np.int64]:
         """Give where words begin in a text, (n,) int64, from the pieces of its runs that begin words."""
         cuts = [pieces.starts[first:end][begins] for (first, end), begins in zip(runs, found, strict=True)]
@@ -191,7 +188,7 @@ class LtpNeuralSegmenter:
             cuts = [self._with_users_words(pieces, of_run, end) for of_run, end in zip(cuts, ends, strict=True)]
         return np.concatenate([np.empty(0, np.int64), *cuts])
 
-    def _with_users_words(self, pieces: _Pieces, cuts: NDArray[np.int64], end: int) -> NDArray[np.int64]:
+    def _with_users_words(self, pieces: Pieces, cuts: NDArray[np.int64], end: int) -> NDArray[np.int64]:
         """Give where words begin once the user's own are known; never inside a piece.
 
         Args:
@@ -245,8 +242,9 @@ def _begins_word(tags: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Say whether it is; on a CPU torch has no class for it."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    """Say whether it is; a CPU and cuBLAS have no class for it."""
+    said = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in str(error) for words in said)
 
 
 @contextmanager

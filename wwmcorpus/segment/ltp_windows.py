@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from wwmcorpus.text import sentence_spans
 
-#: A batch takes shorter windows for as long as they are padded by no more than this share of its pieces ...
+#: A batch takes shorter windows for as long as they are padded by no more than this share of its pieces.
 _PADDING_SHARE = 0.02
-#: ... or by no more than this number of pieces: a further batch costs about as much.
-_PADDING_PIECES = 12
 
 
 def cut_into_runs(text: str, starts: NDArray[np.int64], window_pieces: int) -> list[tuple[int, int]]:
@@ -86,19 +84,21 @@ def stitch(windows: Sequence[tuple[int, int]], found: Sequence[NDArray[np.bool_]
     return joined, conflicts
 
 
-def plan_batches(lengths: Sequence[int], batch_pieces: int) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], batch_pieces: int, padding_pieces: int) -> list[list[int]]:
     """Give the batches of some windows, as indices: like lengths together, the longest first.
 
     Args:
         lengths: How long each window is, its special pieces included.
         batch_pieces: How many pieces a batch may hold, padding included; a longer window is a batch by itself.
+        padding_pieces: As much padding as costs no more time than a further batch. A batch may always hold it; more
+            only where it is at most a fiftieth of the batch.
     """
     batches: list[list[int]] = []
     width = padding = 0
     for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
         padding += width - lengths[index]
         area = width * (len(batches[-1]) + 1) if batches else 0
-        if not batches or area > batch_pieces or padding > max(_PADDING_PIECES, _PADDING_SHARE * area):
+        if not batches or area > batch_pieces or padding > max(padding_pieces, _PADDING_SHARE * area):
             batches.append([])
             width, padding = lengths[index], 0
         batches[-1].append(index)

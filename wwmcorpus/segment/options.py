@@ -32,8 +32,9 @@ class SegmenterOptions(Config):
     words: str | None = None
     #: Where a neural model runs. "auto": on a GPU where there is one.
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    #: Of a neural model. "bf16": automatic mixed precision. "int8": dynamic quantisation, on a CPU only.
-    precision: Literal["fp32", "bf16", "int8"] = "fp32"
+    #: Of a neural model. "bf16", and "fp16" on a GPU only: automatic mixed precision. "int8": dynamic quantisation, on
+    #: a CPU only.
+    precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32"
     #: Compile a neural model with torch.compile, on a GPU only.
     compiled: bool = False
 
