@@ -39,7 +39,7 @@ OutputOption = Annotated[str | None, typer.Option("--output", help="Folder to wr
 WordsOption = Annotated[str | None, typer.Option("--words", help="Your own words: one `word [frequency]` per line.")]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads of the segmenter, where it has several.", min=1)]
 DeviceOption = Annotated[str, typer.Option("--device", help="Of a neural model: auto, cpu or cuda.")]
-PrecisionOption = Annotated[str, typer.Option("--precision", help="Of a neural model: fp32, bf16, fp16 (GPU), int8 (CPU).")]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="Of a neural model: fp32, bf16, fp16 or int8.")]
 
 
 @app.callback()
