@@ -108,7 +108,7 @@ def test_a_loader_with_workers_gives_what_one_process_gives(tokenizer, rows, bud
 
 class TestErrors:
     def test_rows_without_words(self, collator, rows):
-        with pytest.raises(CorpusError, match=r"a row without words.*remove_unused_columns=False"):
+        with pytest.raises(CorpusError, match=r"rows without words.*remove_unused_columns=False"):
             collator(without(rows, "word_start", "chinese_ref"))
 
     def test_lengths_that_differ(self, collator, rows):
@@ -128,4 +128,4 @@ class TestErrors:
 
     def test_a_first_piece_that_continues_a_word(self, collator, rows):
         with pytest.raises(CorpusError, match="does not begin with a group of its own"):
-            collator(without([rows[0] | {"chinese_ref": [0]}], "word_start"))
+            collator([rows[0] | {"word_start": [False, *rows[0]["word_start"][1:]]}])

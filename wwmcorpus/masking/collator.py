@@ -2,118 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from wwmcorpus.align.refs import word_start_of_ref
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.errors import CorpusError
-from wwmcorpus.hashing import mix
+from wwmcorpus.errors import ConfigError, choices
 from wwmcorpus.masking.apply import mask_rows
+from wwmcorpus.masking.base import Masking
+from wwmcorpus.masking.columns import Batch
+from wwmcorpus.masking.corpus_check import check_vocabulary
+from wwmcorpus.masking.flatten import flatten
 from wwmcorpus.masking.pad import inside, padded_batch, padded_width
 from wwmcorpus.masking.scheme import WholeWordMasking
-from wwmcorpus.records import Rows
 
 if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast, TrainerCallback
+
+    from wwmcorpus.corpus import Corpus
+
+ReturnTensors = Literal["pt", "np"]
 
 
 class WholeWordMaskCollator:
     """Masks whole words of the rows that it is given and pads them to one width.
 
-    A row is a mapping with ``input_ids`` and either ``word_start`` (bool, True where a word begins and on special
-    pieces) or ``chinese_ref`` (positions of pieces that continue a word). ``row_ids`` where present (one integer), or
-    else a hash of its ids, decides the row's mask together with seed and epoch. ``token_type_ids`` and ``pair_label``
-    go into the batch where rows have them.
+    A row has ``input_ids`` with its special pieces, and either ``word_start`` (True where a word begins and on special
+    pieces) or ``chinese_ref`` (positions, [CLS] = 0, of pieces that continue a word, as older corpora have them). The
+    mask of a row is a pure function of scheme, seed, epoch and the row's ``row_ids`` (one integer), or of its pieces
+    where it has none: rows of equal pieces then have equal masks in an epoch. ``token_type_ids`` and ``pair_label`` go
+    into the batch where rows have them; other columns do not.
+
+    Masks change with the epoch, so the collator must hear of it: ``set_epoch`` before each epoch of a DataLoader, or
+    ``trainer_callback()`` among the callbacks of a Trainer. Workers of a DataLoader hear of it too, persistent ones
+    included: the number lies in shared memory.
 
     Args:
-        tokenizer: The tokenizer of the rows.
-        masking: The scheme; MiniRBT's by default.
+        tokenizer: The tokenizer of the rows, or its vocabulary.
+        masking: Any scheme without a schedule; MiniRBT's whole words by default. One that predicts positions needs a
+            head that does: the model is not looked at.
         seed: Any integer; another seed draws other masks.
-        pad_to_multiple_of: The width of a batch is a multiple of this.
+        pad_to_multiple_of: The width of a batch is a multiple of this; the maximum length gives batches of one width.
+        return_tensors: ``"pt"`` for torch tensors, ``"np"`` for numpy arrays.
+
+    Raises:
+        ConfigError: an argument is out of range, or the tokenizer lacks special pieces.
     """
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerFast,
-        masking: WholeWordMasking | None = None,
+        tokenizer: PreTrainedTokenizerFast | Vocabulary,
+        masking: Masking | None = None,
         seed: int = 0,
         pad_to_multiple_of: int = 1,
+        return_tensors: ReturnTensors = "pt",
     ) -> None:
-        self.vocabulary = Vocabulary.of(tokenizer)
-        self.masking = masking or WholeWordMasking()
-        self.seed = seed
-        self.pad_to_multiple_of = pad_to_multiple_of
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw the masks of another epoch from now on."""
-        self.epoch = epoch
-
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        """Give int64 tensors of shape (num_rows, width): input_ids, attention_mask, labels; token_type_ids if given.
-
-        ``pair_label``, if given, has shape (num_rows,).
-
-        Raises:
-            CorpusError: a row has neither ``word_start`` nor ``chinese_ref``, or lengths or ids do not fit.
-        """
         import torch
 
-        flat = self._flatten(rows)
+        if pad_to_multiple_of < 1:
+            raise ConfigError(
+                "not a multiple", value=pad_to_multiple_of, where="pad_to_multiple_of", fix="Use at least 1."
+            )
+        self.vocabulary = tokenizer if isinstance(tokenizer, Vocabulary) else Vocabulary.of(tokenizer)
+        self.masking: Masking = masking or WholeWordMasking()
+        if self.masking.schedule is not None:
+            raise ConfigError(
+                "a collator does not know how many rows were given before",
+                value=self.masking.schedule,
+                where="masking.schedule",
+                fix="Use Stream for a share that changes, or a collator for each share.",
+            )
+        self.seed = seed
+        self.pad_to_multiple_of = pad_to_multiple_of
+        self.return_tensors = _known(return_tensors)
+        self._epoch: torch.Tensor = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def for_corpus(cls, corpus: Corpus | str | Path, **options: Any) -> Self:
+        """Make the collator of a corpus that ``wwmcorpus`` built: its vocabulary is the corpus's own.
+
+        Args:
+            corpus: An opened corpus, or its folder.
+            options: As of the constructor: masking, seed, pad_to_multiple_of, return_tensors.
+
+        Raises:
+            CorpusError: there is no corpus.
+        """
+        from wwmcorpus.corpus import open_corpus
+
+        opened = open_corpus(corpus) if isinstance(corpus, str | Path) else corpus
+        return cls(opened.vocabulary, **options)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose masks are drawn; 0 at first."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the masks of another epoch from now on, here and in the workers of every DataLoader."""
+        self._epoch.fill_(epoch)
+
+    def trainer_callback(self) -> TrainerCallback:
+        """Give what tells this collator the epoch of a ``transformers.Trainer``: one of its ``callbacks``.
+
+        It also refuses, when the Trainer is made or training begins, what cannot go well:
+        ``remove_unused_columns=True``, and a data set of a corpus with another vocabulary.
+        """
+        from wwmcorpus.masking.trainer_callback import CollatorCallback
+
+        return CollatorCallback(self)
+
+    def check(self, dataset: object) -> bool:
+        """Check that a data set was made with this collator's vocabulary, as far as one can see.
+
+        Args:
+            dataset: A ``Corpus``, or what ``datasets.load_from_disk`` made of a corpus folder, its selections and
+                concatenations included.
+
+        Returns:
+            True where the rows lie in corpus folders of ours and fit; False where nothing says what made them.
+
+        Raises:
+            CorpusError: they were made with another vocabulary.
+        """
+        return check_vocabulary(dataset, self.vocabulary)
+
+    def __call__(self, rows: Batch, return_tensors: ReturnTensors | None = None) -> dict[str, Any]:
+        """Give ``input_ids``, ``attention_mask`` and ``labels``, int64 of shape (num_rows, width).
+
+        Labels are -100 where nothing is predicted. ``token_type_ids`` of that shape and ``pair_label`` of shape
+        (num_rows,), both int64, where rows have them.
+
+        Args:
+            rows: A sequence of rows (mappings of lists, numpy arrays or tensors); or a batch as columns: a mapping of
+                them, a pyarrow Table or RecordBatch (what a data set ``with_format("arrow")`` gives for a slice or a
+                list of indices). Arrow and numpy go through without a Python object per piece.
+            return_tensors: Instead of the constructor's.
+
+        Raises:
+            CorpusError: there are no rows; a row has no pieces or no words; lengths differ; an id lies outside the
+                vocabulary; a reference points outside its row or at a special piece.
+        """
+        kind = self.return_tensors if return_tensors is None else _known(return_tensors)
+        flat = flatten(rows, self.vocabulary)
         masked = mask_rows(flat, self.vocabulary, self.masking, self.seed, self.epoch)
         cells = inside(flat.lengths, padded_width(int(flat.lengths.max()), self.pad_to_multiple_of))
         batch = padded_batch(flat, masked, self.vocabulary, cells)
+        if kind == "np":
+            return dict(batch)
+        import torch
+
         return {name: torch.from_numpy(values) for name, values in batch.items()}
 
-    def _flatten(self, rows: Sequence[Mapping[str, Any]]) -> Rows:
-        ids = [np.asarray(row["input_ids"], dtype=np.int32) for row in rows]
-        bounds = np.concatenate([[0], np.cumsum([len(row) for row in ids])])
-        flat = np.concatenate(ids)
-        if len(flat) and (flat.min() < 0 or flat.max() >= self.vocabulary.num_pieces):
-            raise CorpusError(
-                "a piece id lies outside the vocabulary",
-                value=int(flat[(flat < 0) | (flat >= self.vocabulary.num_pieces)][0]),
-                where=f"vocabulary of {self.vocabulary.num_pieces} pieces, sha256 {self.vocabulary.sha256[:8]}",
-                fix="Give the collator the tokenizer that made the rows.",
-            )
-        starts = [self._word_start(row, row_ids) for row, row_ids in zip(rows, ids, strict=True)]
-        row_ids = [
-            int(row["row_ids"]) if "row_ids" in row else _content_id(pieces)
-            for row, pieces in zip(rows, ids, strict=True)
-        ]
-        types = [np.asarray(row["token_type_ids"], dtype=np.int8) for row in rows if "token_type_ids" in row]
-        labels = [int(row["pair_label"]) for row in rows if "pair_label" in row]
-        return Rows(
-            flat,
-            np.concatenate(starts),
-            bounds,
-            np.array(row_ids, dtype=np.int64),
-            np.concatenate(types) if types else None,
-            np.array(labels, dtype=np.int8) if labels else None,
+
+def _known(return_tensors: ReturnTensors) -> ReturnTensors:
+    if return_tensors not in ("pt", "np"):
+        raise ConfigError(
+            "unknown kind of tensors", value=return_tensors, where="return_tensors", fix=choices(["pt", "np"])
         )
-
-    def _word_start(self, row: Mapping[str, Any], ids: NDArray[np.int32]) -> NDArray[np.bool_]:
-        if "word_start" in row:
-            starts = np.asarray(row["word_start"], dtype=bool)
-        elif "chinese_ref" in row:
-            starts = word_start_of_ref(ids, row["chinese_ref"], self.vocabulary)
-        else:
-            raise CorpusError(
-                "a row without words",
-                value=sorted(row),
-                fix="Rows need word_start or chinese_ref. With transformers.Trainer, set remove_unused_columns=False.",
-            )
-        if len(starts) != len(ids):
-            raise CorpusError(f"word_start has {len(starts)} entries, input_ids {len(ids)}", fix="Truncate both alike.")
-        return starts
-
-
-def _content_id(ids: NDArray[np.int32]) -> int:
-    """Give a row without an id one that its content decides."""
-    folded = np.bitwise_xor.reduce(mix(ids.astype(np.uint64), np.arange(len(ids))))
-    return int(folded.view(np.int64) if isinstance(folded, np.ndarray) else np.uint64(folded).astype(np.int64))
+    return return_tensors
