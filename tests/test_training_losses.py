@@ -11,10 +11,13 @@ from training_fakes import STUDENT, batch, tiny
 
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.heads import forward_masked, micro_batches
-from wwmcorpus.training.losses import hard_label_sum, hidden_mse_sum, soft_label_sum
-from wwmcorpus.training.matches import build_projections, layer_pairs, resolve_matches
+from wwmcorpus.training.losses import hard_label_sum, hidden_mse_sum, soft_cross_entropy
+from wwmcorpus.training.matches import ModelShape, Projections, layer_pairs, resolve_matches
+from wwmcorpus.training.registry import Positions
 from wwmcorpus.training.schedules import learning_rate_scale
 from wwmcorpus.training.settings import DistillLosses, LayerMatch
+from wwmcorpus.training.settings.losses import TemperatureSchedule
+from wwmcorpus.training.terms import soft_label_sum
 
 
 def log_softmax(logits):
@@ -28,19 +31,20 @@ def test_soft_labels_equal_the_formula(temperature):
     student, teacher = chance.normal(0, 2, (7, 11)), chance.normal(0, 3, (7, 11))
     expected = -(np.exp(log_softmax(teacher / temperature)) * log_softmax(student / temperature)).sum()
     tensors = torch.tensor(student), torch.tensor(teacher)
-    assert float(soft_label_sum(*tensors, temperature, False)) == pytest.approx(expected, rel=1e-5)
-    assert float(soft_label_sum(*tensors, temperature, True)) == pytest.approx(expected * temperature**2, rel=1e-5)
+    for scaled, factor in ((False, 1), (True, temperature**2)):
+        asked = DistillLosses(temperature=temperature, scale_by_squared_temperature=scaled)
+        assert float(soft_label_sum(asked, *tensors, None, temperature)) == pytest.approx(expected * factor, rel=1e-5)
 
 
 def test_soft_labels_by_hand():
     # teacher 3 : 1, student 1 : 1, so -(3/4 ln 1/2 + 1/4 ln 1/2) = ln 2
     teacher, student = torch.tensor([[math.log(3.0), 0.0]]), torch.zeros(1, 2)
-    assert float(soft_label_sum(student, teacher, 1.0, False)) == pytest.approx(math.log(2))
+    assert float(soft_cross_entropy(student, teacher, 1.0)) == pytest.approx(math.log(2))
 
 
 def test_soft_label_gradient_is_difference_of_distributions():
     student, teacher = torch.randn(3, 5, requires_grad=True), torch.randn(3, 5)
-    soft_label_sum(student, teacher, 4.0, True).backward()
+    soft_label_sum(DistillLosses(temperature=4.0), student, teacher, None, 4.0).backward()
     expected = 4.0 * (torch.softmax(student.detach() / 4, -1) - torch.softmax(teacher / 4, -1))
     torch.testing.assert_close(student.grad, expected)
 
@@ -48,14 +52,16 @@ def test_soft_label_gradient_is_difference_of_distributions():
 def test_hidden_mse_counts_only_real_positions():
     student, teacher = torch.zeros(1, 3, 2), torch.tensor([[[1.0, 3.0], [2.0, 0.0], [100.0, 100.0]]])
     # (1 + 9) / 2 + (4 + 0) / 2
-    assert float(hidden_mse_sum(student, teacher, torch.tensor([[1, 1, 0]]))) == pytest.approx(7.0)
+    real = torch.tensor([[1.0, 1.0, 0.0]])
+    assert float(hidden_mse_sum(student, teacher, Positions(real, real))) == pytest.approx(7.0)
 
 
 def test_no_positions_give_zero_and_a_gradient():
     logits = torch.zeros(0, 9, requires_grad=True)
-    total = hard_label_sum(logits, torch.zeros(0, dtype=torch.int64)) + soft_label_sum(
-        logits, torch.zeros(0, 9), 8.0, True
-    )
+    total = hard_label_sum(logits, torch.zeros(0, dtype=torch.int64))
+    for shape in ("constant", "flsw", "cwsm"):
+        asked = DistillLosses(temperature=8.0, temperature_schedule=TemperatureSchedule(shape=shape))
+        total = total + soft_label_sum(asked, logits, torch.zeros(0, 9), None, 8.0)
     total.backward()
     assert total.item() == 0.0
     assert logits.grad is not None
@@ -114,8 +120,12 @@ def test_other_maps():
 
 
 def test_projections_only_where_the_widths_differ():
-    assert {match.projection for match in resolve_matches(DistillLosses(), (12, 768), (6, 256))} == {"linear"}
-    assert {match.projection for match in resolve_matches(DistillLosses(), (12, 768), (6, 768))} == {None}
+    assert {
+        match.projection for match in resolve_matches(DistillLosses(), ModelShape(12, 768, 12), ModelShape(6, 256, 8))
+    } == {"linear"}
+    assert {
+        match.projection for match in resolve_matches(DistillLosses(), ModelShape(12, 768, 12), ModelShape(6, 768, 12))
+    } == {None}
 
 
 def test_bad_matches():
@@ -126,19 +136,27 @@ def test_bad_matches():
             DistillLosses(
                 matches=[LayerMatch(teacher_layer=k, student_layer=0, projection="linear") for k in (12, 13)]
             ),
-            (12, 8),
-            (6, 4),
+            ModelShape(12, 8, 2),
+            ModelShape(6, 4, 2),
         )
     with pytest.raises(ConfigError, match="student has no such layer: 7"):
-        resolve_matches(DistillLosses(matches=[LayerMatch(teacher_layer=1, student_layer=7)]), (12, 8), (6, 8))
+        resolve_matches(
+            DistillLosses(matches=[LayerMatch(teacher_layer=1, student_layer=7)]),
+            ModelShape(12, 8, 2),
+            ModelShape(6, 8, 2),
+        )
     with pytest.raises(ConfigError, match=r"the student's width 4 is not the teacher's 8.*projection"):
-        resolve_matches(DistillLosses(matches=[LayerMatch(teacher_layer=1, student_layer=1)]), (12, 8), (6, 4))
+        resolve_matches(
+            DistillLosses(matches=[LayerMatch(teacher_layer=1, student_layer=1)]),
+            ModelShape(12, 8, 2),
+            ModelShape(6, 4, 2),
+        )
 
 
 def test_projections_are_seeded_and_leave_the_generator_alone():
-    matches = resolve_matches(DistillLosses(), (4, 768), (2, 256))
+    matches = resolve_matches(DistillLosses(), ModelShape(4, 768, 12), ModelShape(2, 256, 8))
     before = torch.random.get_rng_state()
-    first, again = build_projections(matches, 768, 256, 5), build_projections(matches, 768, 256, 5)
+    first, again = Projections(matches, 768, 256, seed=5), Projections(matches, 768, 256, seed=5)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first[1].weight, again[1].weight)
     assert first[0].weight.shape == (768, 256)

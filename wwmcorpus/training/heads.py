@@ -1,5 +1,5 @@
 # ruff: noqa: N806, N815 - names end in shape suffixes; the legend is in losses.py
-"""A model and a micro-batch in, hidden states and logits at masked positions out. Only here BERT's insides are known.
+"""A model and a micro-batch in, hidden states and logits at masked positions out. Only here models are looked into.
 
 ``BertForMaskedLM.forward`` would compute a logit for each piece of the vocabulary at every position; here the head sees
 only the 15 % of positions that are masked. The numbers at those positions are the same.
@@ -7,16 +7,17 @@ only the 15 % of positions that are masked. The numbers at those positions are t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, BertForMaskedLM
+from transformers import AutoConfig, AutoModelForMaskedLM, BertForMaskedLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from wwmcorpus.errors import ConfigError
+from wwmcorpus.errors import ConfigError, choices
+from wwmcorpus.training.attention import Attention, capture_attention
 
 
 class MicroBatch(NamedTuple):
@@ -43,12 +44,17 @@ class MaskedOutputs(NamedTuple):
     """What a forward pass gave.
 
     Attributes:
-        logits_MV: At masked positions; None where not asked for.
+        logits_MV: At masked positions, or at every position of the grid where those were asked for; (M, K) where only
+            some are known; None where not asked for.
         hidden_BLD: Embedding output, then each layer's; empty where not asked for.
+        attention: By layer, from 1 up, what it attended with; empty where not asked for.
+        pieces_MK: int64, the pieces of kept logits, as a cache of a teacher has them; None where all are there.
     """
 
     logits_MV: Tensor | None
-    hidden_BLD: tuple[Tensor, ...]
+    hidden_BLD: tuple[Tensor, ...] = ()
+    attention: Mapping[int, Attention] = {}
+    pieces_MK: Tensor | None = None
 
 
 def micro_batches(batch: Mapping[str, Tensor], size: int | None = None) -> list[MicroBatch]:
@@ -69,27 +75,60 @@ def micro_batches(batch: Mapping[str, Tensor], size: int | None = None) -> list[
 
 
 def forward_masked(
-    model: BertForMaskedLM, batch: MicroBatch, *, logits: bool = True, hidden: bool = False
+    model: PreTrainedModel,
+    batch: MicroBatch,
+    *,
+    logits: bool = True,
+    hidden: bool = False,
+    attention: bool = False,
+    everywhere: bool = False,
 ) -> MaskedOutputs:
     """Run a model on a micro-batch.
+
+    Args:
+        model: A BERT, an ELECTRA generator or a RoBERTa with its masked language modelling head.
+        batch: Rows.
+        logits: Whether to give logits.
+        hidden: Whether to give hidden states.
+        attention: Whether to give queries, keys and values; the model's attention function is changed for good.
+        everywhere: Whether to give logits at all (B * L) positions, padding too.
 
     Raises:
         ConfigError: the rows are longer than the model's position embeddings.
     """
-    length, limit = batch.input_ids_BL.shape[1], model.config.max_position_embeddings
+    config: Any = model.config
+    length, limit = batch.input_ids_BL.shape[1], config.max_position_embeddings
     if length > limit:
         raise ConfigError(
             f"rows of {length} pieces do not fit a model of {limit} positions",
             fix="Build the corpus with a smaller max_length.",
         )
-    outputs = model.bert(
-        input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, output_hidden_states=hidden
+    options: dict[str, Any] = {}
+    if attention:
+        capture_attention(model)
+        options["captured"] = {}
+    outputs = model.base_model(
+        input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, output_hidden_states=hidden, **options
     )
     logits_MV = None
     if logits:
-        masked_MD = outputs.last_hidden_state.flatten(0, 1).index_select(0, batch.positions_M)
-        logits_MV = model.cls(masked_MD)
-    return MaskedOutputs(logits_MV, tuple(outputs.hidden_states) if hidden else ())
+        chosen_MD = outputs.last_hidden_state.flatten(0, 1)
+        if not everywhere:
+            chosen_MD = chosen_MD.index_select(0, batch.positions_M)
+        logits_MV = _head(model)(chosen_MD)
+    return MaskedOutputs(logits_MV, tuple(outputs.hidden_states) if hidden else (), options.get("captured", {}))
+
+
+#: Names of the weights of the masked language modelling head, by the kind of model.
+_HEADS = {"bert": ("cls.predictions.",), "electra": ("generator_",), "roberta": ("lm_head.",)}
+
+
+def _head(model: Any) -> Callable[[Tensor], Tensor]:
+    """Give the masked language modelling head: hidden states in, logits out."""
+    kind = model.config.model_type
+    if kind == "electra":
+        return lambda hidden: model.generator_lm_head(model.generator_predictions(hidden))
+    return model.lm_head if kind == "roberta" else model.cls  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -107,17 +146,23 @@ def quiet_progress() -> Iterator[None]:
 def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
     """Load a masked language model from a folder or the hub, in evaluation mode and without gradients.
 
+    BERT (RoBERTa-wwm-ext and MacBERT are BERTs too), ELECTRA generators and RoBERTa.
+
     Raises:
-        ConfigError: there is no such model, it is not a BERT, or its weights lack the masked language modelling head.
+        ConfigError: there is no such model, it is of another kind, or its weights lack the masked language modelling
+            head.
     """
     try:
         config = AutoConfig.from_pretrained(name)
-        if config.model_type != "bert":
+        if config.model_type not in _HEADS:
             raise ConfigError(
-                f"the {role} is not a BERT", value=config.model_type, where=name, fix="Other models cannot be used yet."
+                f"the {role} is not a masked language model of a known kind",
+                value=config.model_type,
+                where=name,
+                fix=choices(_HEADS),
             )
         with quiet_progress():
-            loaded: Any = BertForMaskedLM.from_pretrained(name, output_loading_info=True)
+            loaded: Any = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True)
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
@@ -127,11 +172,12 @@ def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
             value=name,
             fix="Give a folder with config.json and weights, or a hub id.",
         ) from None
-    model: BertForMaskedLM = loaded[0]
-    absent = sorted(key for key in loaded[1]["missing_keys"] if key.startswith("cls.predictions."))
+    model: BertForMaskedLM = loaded[0]  # or one of the other kinds, whose head is all that differs and _head knows
+    absent = sorted(key for key in loaded[1]["missing_keys"] if key.startswith(_HEADS[config.model_type]))
     if absent:
         raise ConfigError(
             f"the {role} has no masked language modelling head", value=absent, where=name, fix="Pretrain one first."
         )
-    model.train(False).requires_grad_(False)
+    model.train(False)
+    model.requires_grad_(False)
     return model

@@ -1,4 +1,4 @@
-# ruff: noqa: N803, N806 - names end in shape suffixes; the legend is in losses.py
+# ruff: noqa: N806 - names end in shape suffixes; the legend is in losses.py
 """A student, perhaps a teacher, and the loss settings in; out comes a module whose forward pass sums every term.
 
 The projections live in the module beside the student, so they are wrapped, clipped, saved and counted with it. The
@@ -7,18 +7,30 @@ teacher does not: it has no gradients and must not be wrapped for distributed tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import BertForMaskedLM
+from transformers import BertForMaskedLM, PreTrainedModel
 
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.training.attention import capture_attention
 from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked
-from wwmcorpus.training.losses import hard_label_sum, hidden_mse_sum, soft_label_sum
-from wwmcorpus.training.matches import build_projections, resolve_matches
-from wwmcorpus.training.settings import DistillLosses
+from wwmcorpus.training.losses import hard_label_sum
+from wwmcorpus.training.matches import ModelShape, Projections, resolve_matches, term_name
+from wwmcorpus.training.registry import Unit, find_loss
+from wwmcorpus.training.settings import DistillLosses, LayerMatch
+from wwmcorpus.training.settings.losses import WeightSchedule
+from wwmcorpus.training.terms import (
+    Features,
+    Grid,
+    needs_attention,
+    needs_hidden,
+    scheduled_temperature,
+    soft_label_sum,
+    sum_of_match,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,8 @@ class Term:
 
     name: str
     weight: float
-    unit: Literal["masked", "real", "all"]
+    unit: Unit
+    schedule: WeightSchedule = field(default_factory=WeightSchedule)
 
 
 class Objective(nn.Module):
@@ -36,31 +49,39 @@ class Objective(nn.Module):
     Args:
         student: The model that learns.
         losses: None = masked language modelling alone, no teacher.
-        teacher: The teacher; only its configuration is read here.
+        teacher: The teacher; only its shape is read here.
         seed: Decides the projections' first weights.
 
     Attributes:
         terms: The summands, in the order of the forward pass's result.
+        matches: The layer matches, written out.
+        projections: One for each match, see ``Projections``.
     """
+
+    _progress: Tensor
 
     def __init__(
         self,
         student: BertForMaskedLM,
         losses: DistillLosses | None = None,
-        teacher: BertForMaskedLM | None = None,
+        teacher: PreTrainedModel | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.student = student
+        self.student: BertForMaskedLM = student
         self.losses = losses or DistillLosses(soft_weight=0.0, hard_weight=1.0, layer_map="none")
-        self.matches = []
+        self.matches: list[LayerMatch] = []
         if losses is not None and teacher is not None:
             check_vocabulary("student", student.config.vocab_size, teacher.config.vocab_size)
-            self.matches = resolve_matches(losses, _depth_and_width(teacher), _depth_and_width(student))
-            self.projections = build_projections(
-                self.matches, teacher.config.hidden_size, student.config.hidden_size, seed
-            )
-        self.terms = self._list_terms()
+            self.matches = resolve_matches(losses, shape_of(teacher), shape_of(student))
+            widths = teacher.config.hidden_size, student.config.hidden_size
+            self.projections = Projections(self.matches, *widths, losses.share_projection, seed)
+            if self.needs_attention:
+                for model in (student, teacher):
+                    capture_attention(model)
+        # A tensor, so that a compiled forward pass does not take each step's number for a new constant.
+        self.register_buffer("_progress", torch.zeros(()), persistent=False)
+        self.terms = list_terms(self.losses, self.matches)
 
     @property
     def needs_teacher(self) -> bool:
@@ -72,49 +93,95 @@ class Objective(nn.Module):
         """Whether any term reads the student's masked language modelling head."""
         return bool(self.losses.soft_weight or self.losses.hard_weight)
 
+    @property
+    def needs_hidden(self) -> bool:
+        """Whether any term compares hidden states."""
+        return needs_hidden(self.matches)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether any term compares attention or relations: rows must then keep their grid."""
+        return needs_attention(self.matches)
+
+    @property
+    def counts_padding(self) -> bool:
+        """Whether any term counts padding: rows must then keep their width."""
+        return any(term.unit in ("all", "all_pairs") for term in self.terms)
+
+    def weights_at(self, progress: float) -> list[float]:
+        """Give the weight of each term after this share of the steps, in [0, 1]."""
+        return [term.weight * term.schedule.factor(progress) for term in self.terms]
+
+    def set_progress(self, progress: float) -> None:
+        """Say which share of the steps is done, in [0, 1): a temperature may follow it."""
+        self._progress.fill_(progress)
+
     def forward(self, batch: MicroBatch, teacher: MaskedOutputs | None = None) -> Tensor:
-        """Give the sum of each term over the micro-batch, (len(terms),) float32."""
-        outputs = forward_masked(self.student, batch, logits=self.needs_logits, hidden=bool(self.matches))
+        """Give the sum of each term over the micro-batch, (len(terms),) float32.
+
+        Args:
+            batch: Rows.
+            teacher: What ``teach`` gave, or a cache: its logits may be the kept ones of ``pieces_MK``.
+        """
+        outputs = self._run(self.student, batch, logits=self.needs_logits)
+        grid = Grid.of(batch.attention_mask_BL)
         sums = []
         if self.losses.hard_weight:
             assert outputs.logits_MV is not None
-            sums.append(hard_label_sum(outputs.logits_MV, batch.targets_M))
+            masked_MV = outputs.logits_MV.index_select(0, batch.positions_M) if self._everywhere else outputs.logits_MV
+            sums.append(hard_label_sum(masked_MV, batch.targets_M))
         if self.losses.soft_weight:
             assert outputs.logits_MV is not None
             assert teacher is not None
             assert teacher.logits_MV is not None
-            scaled = self.losses.scale_by_squared_temperature
-            sums.append(soft_label_sum(outputs.logits_MV, teacher.logits_MV, self.losses.temperature, scaled))
+            temperature = scheduled_temperature(self.losses, self._progress)
+            logits = outputs.logits_MV, teacher.logits_MV, teacher.pieces_MK
+            sums.append(soft_label_sum(self.losses, *logits, temperature, self._counted(grid)))
         if self.matches:
             assert teacher is not None
-            sums += self._hidden_sums(outputs, teacher, batch.attention_mask_BL)
+            ours, theirs = (Features(each.hidden_BLD, each.attention) for each in (outputs, teacher))
+            for index, match in enumerate(self.matches):
+                positions = grid.positions(match.positions or self.losses.hidden_positions)
+                heads = match.relation_heads or self.student.config.num_attention_heads
+                sums.append(sum_of_match(match, ours, theirs, self.projections[index], positions, heads))
         return torch.stack(sums)
 
-    def teach(self, teacher: BertForMaskedLM, batch: MicroBatch) -> MaskedOutputs:
+    def teach(self, teacher: PreTrainedModel, batch: MicroBatch) -> MaskedOutputs:
         """Run the teacher on a micro-batch, without a graph, as far as the terms need it."""
         with torch.no_grad():
-            return forward_masked(teacher, batch, logits=self.losses.soft_weight > 0, hidden=bool(self.matches))
+            return self._run(teacher, batch, logits=self.losses.soft_weight > 0)
 
-    def _hidden_sums(self, outputs: MaskedOutputs, teacher: MaskedOutputs, mask_BL: Tensor) -> list[Tensor]:
-        if self.losses.hidden_positions == "all":
-            mask_BL = torch.ones_like(mask_BL)
-        return [
-            hidden_mse_sum(
-                projection(outputs.hidden_BLD[match.student_layer]), teacher.hidden_BLD[match.teacher_layer], mask_BL
-            )
-            for match, projection in zip(self.matches, self.projections, strict=True)
-        ]
+    @property
+    def _everywhere(self) -> bool:
+        return bool(self.losses.soft_weight) and self.losses.soft_positions != "masked"
 
-    def _list_terms(self) -> list[Term]:
-        terms = []
-        if self.losses.hard_weight:
-            terms.append(Term("hard_labels", self.losses.hard_weight, "masked"))
-        if self.losses.soft_weight:
-            terms.append(Term("soft_labels", self.losses.soft_weight, "masked"))
-        for match in self.matches:
-            name = f"{match.loss}_{match.teacher_layer}_{match.student_layer}"
-            terms.append(Term(name, match.weight, self.losses.hidden_positions))
-        return terms
+    def _run(self, model: PreTrainedModel, batch: MicroBatch, logits: bool) -> MaskedOutputs:
+        return forward_masked(
+            model,
+            batch,
+            logits=logits,
+            hidden=self.needs_hidden,
+            attention=self.needs_attention,
+            everywhere=self._everywhere,
+        )
+
+    def _counted(self, grid: Grid) -> Tensor | None:
+        """Give the weight of each row of the logits, or None where each counts."""
+        return grid.real_BL.flatten() if self.losses.soft_positions == "real" else None
+
+
+def list_terms(losses: DistillLosses, matches: list[LayerMatch]) -> list[Term]:
+    """Give the summands of settings whose matches are written out."""
+    terms = []
+    if losses.hard_weight:
+        terms.append(Term("hard_labels", losses.hard_weight, "masked", losses.hard_schedule))
+    if losses.soft_weight:
+        find_loss(losses.soft_loss, "losses.soft_loss", soft=True)
+        terms.append(Term("soft_labels", losses.soft_weight, losses.soft_positions, losses.soft_schedule))
+    for match in matches:
+        unit = find_loss(match.loss, "losses.matches").unit_for(match.positions or losses.hidden_positions)
+        terms.append(Term(term_name(match), match.weight, unit, match.schedule))
+    return terms
 
 
 def check_vocabulary(role: str, found: int, expected: int) -> None:
@@ -126,5 +193,7 @@ def check_vocabulary(role: str, found: int, expected: int) -> None:
         )
 
 
-def _depth_and_width(model: BertForMaskedLM) -> tuple[int, int]:
-    return model.config.num_hidden_layers, model.config.hidden_size
+def shape_of(model: PreTrainedModel) -> ModelShape:
+    """Give what matching has to know of a model."""
+    config: Any = model.config
+    return ModelShape(config.num_hidden_layers, config.hidden_size, config.num_attention_heads)
