@@ -19,7 +19,7 @@ from wwmcorpus.corpus.manifest import FORMAT_VERSION, STATE_FILE
 from wwmcorpus.corpus.shards import BATCH_ROWS, ShardWriter, open_shard, shard_schema
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.masking import WholeWordMaskCollator
-from wwmcorpus.stream import Stream
+from wwmcorpus.stream import Stream, StreamOptions
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +374,7 @@ class TestPairs:
         assert dataset["token_type_ids"][:] == [row["token_type_ids"].tolist() for row in paired]
 
     def test_stream_and_collator_carry_them(self, paired):
-        stream = Stream(paired, global_batch_size=4, pad_to_multiple_of=8)
+        stream = Stream(paired, global_batch_size=4, options=StreamOptions(pad_to_multiple_of=8))
         batch = next(iter(stream))
         rows = [paired[index] for index in batch["row_ids"].tolist()]
         assert batch["pair_label"].tolist() == [int(row["pair_label"]) for row in rows]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wwmcorpus.corpus import open_corpus
 from wwmcorpus.errors import ConfigError, CorpusError
 from wwmcorpus.masking import IGNORED_LABEL, WholeWordMasking
-from wwmcorpus.stream import Stream, shuffled
+from wwmcorpus.stream import Stream, StreamOptions, shuffled
 
 FINGERPRINT = "0123456789abcdef" * 4
 
@@ -113,7 +113,7 @@ class TestStream:
 
     @pytest.mark.parametrize("world_size", [2, 3, 4, 12])
     def test_ranks_end_to_end_are_the_global_batch(self, small_corpus, world_size):
-        options = {"global_batch_size": 12, "seed": 9, "pad_to_multiple_of": 8}
+        options = {"global_batch_size": 12, "seed": 9, "options": StreamOptions(pad_to_multiple_of=8)}
         alone = run(Stream(small_corpus, **options), 4)
         ranks = [
             run(Stream(small_corpus, rank=rank, world_size=world_size, **options), 4) for rank in range(world_size)

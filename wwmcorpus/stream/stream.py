@@ -1,129 +1,123 @@
-"""A corpus in, masked batches out: the same ones whatever runs them."""
+"""Corpora in, masked batches out: the same ones whatever runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 
 from wwmcorpus.corpus import Corpus
-from wwmcorpus.errors import ConfigError, CorpusError
-from wwmcorpus.masking import WholeWordMasking, inside, mask_rows, pad, padded_batch, padded_width
-from wwmcorpus.stream.order import shuffled
-
-if TYPE_CHECKING:
-    import torch
-
-Batch = dict[str, "torch.Tensor"]
+from wwmcorpus.errors import ConfigError
+from wwmcorpus.masking import Masking, WholeWordMasking
+from wwmcorpus.stream.ahead import Place, Workers, in_thread
+from wwmcorpus.stream.batches import Batch, BatchMaker
+from wwmcorpus.stream.checks import check_corpora, check_ranks, mixture_shares
+from wwmcorpus.stream.plan import Plan
+from wwmcorpus.stream.settings import StreamOptions
+from wwmcorpus.stream.state import STATE_FORMAT, check_same
 
 
 class Stream:
-    """Iterates the masked batches of a corpus, epoch after epoch.
+    """Iterates the masked batches of a corpus, or of a mixture of corpora, epoch after epoch.
 
     Each ``for`` runs to the end of the current epoch; the next ``for`` is the next epoch, in another order and with
-    other masks. What is left at an epoch's end and does not fill a global batch is left out of that epoch.
+    other masks. Leaving a loop loses no batch: the next one goes on behind the last that was given. The values of a
+    batch depend on corpora, seed, global batch size, masking and ``options.decisive``; never on ranks, workers,
+    prefetching or where a run was resumed.
 
     Args:
-        corpus: An opened corpus.
+        corpus: An opened corpus; or several, drawn from by ``options.weights``.
         global_batch_size: Rows of a step over all ranks.
         seed: Decides order and masks.
         rank: This process, in [0, world_size).
         world_size: Processes; must divide ``global_batch_size``.
         masking: The scheme; MiniRBT's by default.
-        pad_to_multiple_of: The width of a batch, the same on all ranks, is a multiple of this.
+        options: Everything else: order, tail, shapes, workers.
 
     Attributes:
         epoch: The epoch of the next batch.
         batch_index: Its number in that epoch.
 
     Raises:
-        ConfigError: rank or world size do not fit.
-        CorpusError: the corpus has fewer rows than one global batch.
+        ConfigError: rank, world size or weights do not fit.
+        CorpusError: fewer rows than one global batch, or corpora that do not go together.
     """
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpus: Corpus | Sequence[Corpus],
         global_batch_size: int = 64,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
-        masking: WholeWordMasking | None = None,
-        pad_to_multiple_of: int = 1,
+        masking: Masking | None = None,
+        options: StreamOptions | None = None,
     ) -> None:
-        if global_batch_size < 1:
-            raise ConfigError(
-                "a global batch without rows", value=global_batch_size, where="global_batch_size", fix="Use at least 1."
-            )
-        if world_size < 1 or global_batch_size % world_size:
-            fitting = [n for n in range(1, global_batch_size + 1) if global_batch_size % n == 0]
-            raise ConfigError(
-                f"world size {world_size} does not divide the global batch of {global_batch_size}",
-                fix=f"Use one of {fitting}.",
-            )
-        if not 0 <= rank < world_size:
-            raise ConfigError(
-                "no such rank",
-                value=rank,
-                where=f"world size {world_size}",
-                fix=f"Ranks run from 0 to {world_size - 1}.",
-            )
-        if len(corpus) < global_batch_size:
-            raise CorpusError(
-                f"the corpus has {len(corpus)} rows, fewer than one global batch of {global_batch_size}",
-                where=str(corpus.path),
-                fix="Make global_batch_size smaller, or the corpus larger.",
-            )
-        self.corpus = corpus
+        self.options = options or StreamOptions()
+        self.corpora: tuple[Corpus, ...] = (corpus,) if isinstance(corpus, Corpus) else tuple(corpus)
         self.masking = masking or WholeWordMasking()
-        self.global_batch_size, self.seed = global_batch_size, seed
-        self.rank, self.world_size = rank, world_size
-        self.pad_to_multiple_of = pad_to_multiple_of
+        self.global_batch_size, self.seed, self.rank, self.world_size = global_batch_size, seed, rank, world_size
+        check_ranks(global_batch_size, rank, world_size)
+        check_corpora(self.corpora, global_batch_size, self.options)
+        self._shares = mixture_shares(self.corpora, self.options)
+        plan = Plan(self.corpora, self._shares, global_batch_size, seed, self.options)
+        self._maker = BatchMaker(
+            self.corpora, plan, self.masking, seed, global_batch_size, rank, world_size, self.options
+        )
+        self._workers: Workers | None = None
+        self.batches_per_epoch = plan.batches_per_epoch
         self.epoch = self.batch_index = 0
 
-    @property
-    def batches_per_epoch(self) -> int:
-        """Global batches of an epoch, at least 1."""
-        return len(self.corpus) // self.global_batch_size
-
     def __iter__(self) -> Iterator[Batch]:
-        """Give this rank's slice of each global batch up to the epoch's end.
+        """Give this rank's slice of each global batch up to the epoch's end, or for ever with ``options.endless``.
 
-        Each is a dict of CPU tensors: ``input_ids``, ``attention_mask``, ``labels`` (int64, -100 where nothing is
-        masked) and ``word_start`` (bool) of shape (rows, width), ``row_ids`` (int64) of shape (rows,). A corpus of
-        sentence pairs adds ``token_type_ids`` and ``pair_label`` (int64) of shape (rows, width) and (rows,).
+        Each is a dict of CPU tensors. Padded: ``input_ids``, ``attention_mask``, ``labels`` (int64, -100 where nothing
+        is asked) and ``word_start`` (bool) of shape (rows, width). Packed: the same without ``attention_mask``, of
+        shape (pieces,), with ``position_ids`` (pieces,) int64, ``cu_seqlens`` (rows + 1,) int32 and ``max_seqlen`` ()
+        int32. Both: ``row_ids`` (rows,) int64. Sentence pairs add ``token_type_ids`` in the shape of ``input_ids`` and
+        ``pair_label`` (rows,), int64; a mixture adds ``corpus_ids`` (rows,) int64; ``tail="pad"`` adds ``is_filler``
+        (rows,) bool.
         """
-        while True:
-            epoch, index = self.epoch, self.batch_index
-            self.epoch, self.batch_index = (epoch + 1, 0) if index + 1 == self.batches_per_epoch else (epoch, index + 1)
-            yield self.batch(epoch, index)
-            if self.batch_index == 0:
-                return
+        begin = (self.epoch, self.batch_index)
+        made = self._made(self._places(begin))
+        try:
+            for place, batch in zip(self._places(begin), made, strict=True):
+                self.epoch, self.batch_index = self._after(place)
+                yield batch
+        finally:
+            made.close()
 
     def batch(self, epoch: int, index: int) -> Batch:
-        """Give this rank's slice of one global batch, by number; neither reads nor moves the position."""
-        import torch
+        """Give this rank's slice of one global batch, by number; neither reads nor moves the position.
 
-        positions = np.arange(index * self.global_batch_size, (index + 1) * self.global_batch_size)
-        row_ids = shuffled(positions, len(self.corpus), self.seed, epoch, self.corpus.fingerprint)
-        width = padded_width(int(self.corpus.lengths[row_ids].max()), self.pad_to_multiple_of)
-        share = self.global_batch_size // self.world_size
-        rows = self.corpus.rows(row_ids[self.rank * share : (self.rank + 1) * share])
-        vocabulary = self.corpus.vocabulary
-        masked = mask_rows(rows, vocabulary, self.masking, self.seed, epoch)
-        cells = inside(rows.lengths, width)
-        arrays = padded_batch(rows, masked, vocabulary, cells)
-        arrays["word_start"] = pad(rows.word_start, cells, 1, np.bool_)
-        arrays["row_ids"] = rows.row_ids
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        Raises:
+            IndexError: an epoch has no such batch.
+        """
+        return self._maker.shaped(self._maker.flat(epoch, index))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of an epoch; within the current one the position stays, so that resumed runs go on.
+
+        Raises:
+            ConfigError: it is negative.
+        """
+        if epoch < 0:
+            raise ConfigError("no such epoch", value=epoch, fix="Epochs count from 0.")
+        if epoch != self.epoch:
+            self.epoch, self.batch_index = epoch, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the position, and what it is a position in: the same on all ranks, and for any number of them."""
+        """Give the position, and what it is a position in: plain values, the same on all ranks, for any number of them.
+
+        The position is ``epoch`` and ``batch_index``: that of the batch after the last one that was given.
+        """
         return {
-            "fingerprint": self.corpus.fingerprint,
+            "format": STATE_FORMAT,
+            "fingerprint": "+".join(corpus.fingerprint for corpus in self.corpora),
             "seed": self.seed,
             "global_batch_size": self.global_batch_size,
+            "masking": self.masking.values(),
+            "options": self.options.decisive,
+            "shares": None if self._shares is None else list(self._shares),
             "epoch": self.epoch,
             "batch_index": self.batch_index,
         }
@@ -132,13 +126,27 @@ class Stream:
         """Go to a saved position.
 
         Raises:
-            CorpusError: it is a position in another corpus, or with another seed or batch size.
+            CorpusError: it is a position in another stream: another corpus, seed, batch size, masking or option.
         """
-        own = self.state_dict()
-        for key in ("fingerprint", "seed", "global_batch_size"):
-            if state[key] != own[key]:
-                raise CorpusError(
-                    f"the saved stream has {key} {state[key]}, this one {own[key]}",
-                    fix="Resume with what the run began with.",
-                )
+        check_same(state, self.state_dict())
         self.epoch, self.batch_index = int(state["epoch"]), int(state["batch_index"])
+
+    def _places(self, place: Place) -> Iterator[Place]:
+        while True:
+            yield place
+            place = self._after(place)
+            if place[1] == 0 and not self.options.endless:
+                return
+
+    def _after(self, place: Place) -> Place:
+        epoch, index = place
+        return (epoch + 1, 0) if index + 1 == self.batches_per_epoch else (epoch, index + 1)
+
+    def _made(self, places: Iterator[Place]) -> Generator[Batch, None, None]:
+        options = self.options
+        if options.num_workers:
+            self._workers = self._workers or Workers(self._maker, options.num_workers, options.worker_batches)
+            return self._workers.run(places)
+        if options.prefetch_batches:
+            return in_thread(lambda place: self.batch(*place), places, options.prefetch_batches)
+        return (self.batch(*place) for place in places)
