@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from transformers import BertTokenizer
 
 from wwmcorpus.align.wordpiece import FastWordPiece
+from wwmcorpus.text import TextLine
 
 CONFIGURATIONS = (
     {},
@@ -71,10 +72,12 @@ def differences(fast: FastWordPiece, slow: Tokenizer, texts: list[str]) -> int:
     found = 0
     texts_left = iter(texts)
     while batch := list(islice(texts_left, 1000)):
-        flat = fast.encode(batch)
+        line = TextLine.of(batch)
+        flat = fast.encode_line(line)
+        all_offsets = flat.offsets(line)
         expected = slow.encode_batch(batch, add_special_tokens=False)
         for encoding, (begin, end) in zip(expected, pairwise(flat.bounds.tolist()), strict=True):
-            offsets = [tuple(pair) for pair in flat.offsets[begin:end].tolist()]
+            offsets = [tuple(pair) for pair in all_offsets[begin:end].tolist()]
             found += flat.piece_ids[begin:end].tolist() != encoding.ids or offsets != encoding.offsets
     return found
 

@@ -11,11 +11,11 @@ from strategies import texts
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from wwmcorpus.align import Aligner, Vocabulary, load_tokenizer, tokenizer_signature
-from wwmcorpus.align.line import TextLine
-from wwmcorpus.align.wordpiece import FlatPieces
+from wwmcorpus.align.wordpiece import LinePieces
 from wwmcorpus.align.words import WordsOnLine, align_words
 from wwmcorpus.errors import AlignmentError, ConfigError
 from wwmcorpus.segment import load_segmenter
+from wwmcorpus.text.line import TextLine
 
 
 def spans_array(pairs):
@@ -25,8 +25,9 @@ def spans_array(pairs):
 def aligned(text, offsets, spans):
     """The alignment of one text."""
     line = TextLine.of([text])
-    pieces = FlatPieces(np.zeros(len(offsets), np.int32), spans_array(offsets), np.array([0, len(offsets)]))
-    return align_words(pieces, WordsOnLine.of([spans_array(spans)], line), line)
+    starts, ends = spans_array(offsets).T
+    pieces = LinePieces(np.zeros(len(offsets), np.int32), starts, ends, np.array([0, len(offsets)]))
+    return align_words(pieces, WordsOnLine.of(spans_array(spans), line))
 
 
 @st.composite
@@ -89,8 +90,9 @@ class TestWordStarts:
 
     def test_pieces_of_whitespace_do_not_join_across_texts(self):
         line = TextLine.of([" ", "", "  "])
-        pieces = FlatPieces(np.zeros(3, np.int32), spans_array([(0, 1), (0, 1), (1, 2)]), np.array([0, 1, 1, 3]))
-        found = align_words(pieces, WordsOnLine.of([spans_array([])] * 3, line), line)
+        starts, ends = spans_array([(0, 1), (3, 4), (4, 5)]).T
+        pieces = LinePieces(np.zeros(3, np.int32), starts, ends, np.array([0, 1, 1, 3]))
+        found = align_words(pieces, WordsOnLine.of(spans_array([]), line))
         assert found.word_start.tolist() == [True, True, False]
 
     @pytest.mark.parametrize(

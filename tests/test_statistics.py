@@ -17,6 +17,12 @@ from wwmcorpus.corpus.statistics import (
     most_frequent,
 )
 from wwmcorpus.segment import load_segmenter
+from wwmcorpus.text import TextLine
+
+
+def aligned(aligner, texts, spans):
+    line = TextLine.of(texts)
+    return aligner.align_line(line, line.place(spans))
 
 
 def plain(texts, spans, vocabulary):
@@ -37,7 +43,7 @@ def test_words_are_counted_as_strings_are(tokenizer, vocabulary, texts):
     counter = StatisticsCounter(vocabulary.unk_id, 64)
     aligner = Aligner(tokenizer)
     for begin in range(0, len(texts), 3):  # several batches count as one
-        counter.add_texts(aligner.align_on_line(texts[begin : begin + 3], spans[begin : begin + 3]))
+        counter.add_texts(aligned(aligner, texts[begin : begin + 3], spans[begin : begin + 3]))
     words, lengths = plain(texts, spans, vocabulary)
     found = counter.statistics()
     assert found.words == dict(words)
@@ -49,7 +55,7 @@ def test_unknown_characters_are_those_that_became_unk(tokenizer, vocabulary):
     texts = ["𠀀𠀀野家", "他说𪚥好", "来"]
     aligner = Aligner(tokenizer)
     counter = StatisticsCounter(vocabulary.unk_id, 64)
-    counter.add_texts(aligner.align_on_line(texts, load_segmenter("jieba").segment(texts)))
+    counter.add_texts(aligned(aligner, texts, load_segmenter("jieba").segment(texts)))
     unknown = Counter(c for text in texts for c in text if c not in vocabulary.pieces)
     assert {"𠀀", "𪚥"} <= set(unknown)
     assert counter.statistics().unknown_characters == dict(unknown)
@@ -85,7 +91,7 @@ def test_many_distinct_words_keep_memory_bounded_and_the_frequent_ones(vocabular
     aligner, segmenter = Aligner(tokenizer), load_segmenter("given")
     for number in range(300):
         text = f"的 的 w{number} long{number:05d}"
-        counter.add_texts(aligner.align_on_line([text], segmenter.segment([text])))
+        counter.add_texts(aligned(aligner, [text], segmenter.segment([text])))
     assert counter.statistics().words["的"] == 600
     assert len(counter._long_words._counts) <= 65
     assert len(counter._short_words._numbers) <= 164

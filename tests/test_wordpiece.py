@@ -13,6 +13,7 @@ from transformers import BertTokenizer
 
 from wwmcorpus.align.wordpiece import FastWordPiece, is_bert_wordpiece
 from wwmcorpus.resources import embedded_tokenizer_folder
+from wwmcorpus.text import TextLine
 
 SHARED_TEXT = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "text"
 CONFIGURATIONS = {
@@ -41,11 +42,13 @@ def slow(request: pytest.FixtureRequest) -> Tokenizer:
 
 
 def assert_equal(fast: FastWordPiece, slow: Tokenizer, batch: list[str]) -> None:
-    found = fast.encode(batch)
+    line = TextLine.of(batch)
+    found = fast.encode_line(line)
+    offsets = found.offsets(line)
     expected = slow.encode_batch(batch, add_special_tokens=False)
     for text, encoding, (begin, end) in zip(batch, expected, pairwise(found.bounds.tolist()), strict=True):
         assert found.piece_ids[begin:end].tolist() == encoding.ids, ascii(text)
-        assert [tuple(pair) for pair in found.offsets[begin:end].tolist()] == encoding.offsets, ascii(text)
+        assert [tuple(pair) for pair in offsets[begin:end].tolist()] == encoding.offsets, ascii(text)
 
 
 def random_text(rng: random.Random) -> str:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wwmcorpus.align.line import HAN, TextLine
 from wwmcorpus.align.tokenizers import tokenizer_json
-from wwmcorpus.align.wordpiece import FastWordPiece, FlatPieces, encode_by_tokenizer, is_bert_wordpiece
+from wwmcorpus.align.wordpiece import FastWordPiece, LinePieces, encode_by_tokenizer, is_bert_wordpiece
 from wwmcorpus.align.words import Alignment, WordsOnLine, align_words
 from wwmcorpus.errors import AlignmentError
 from wwmcorpus.records import Pieces, WordSpans
+from wwmcorpus.text.line import HAN, TextLine
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,11 +43,19 @@ class FlatAlignment:
 
 @dataclass(frozen=True, slots=True)
 class AlignedLine:
-    """Texts on one line of code points, with their words and pieces."""
+    """Texts on one line of code points, with their words and pieces.
+
+    Attributes:
+        line: The texts.
+        words: Their words.
+        pieces: Their pieces, without special pieces.
+        word_start: (num_pieces,) bool, as in ``FlatAlignment``.
+    """
 
     line: TextLine
     words: WordsOnLine
-    pieces: FlatAlignment
+    pieces: LinePieces
+    word_start: NDArray[np.bool_]
 
 
 class Aligner:
@@ -127,36 +135,41 @@ class Aligner:
         Raises:
             AlignmentError: texts and spans differ in number, or spans are not those of their text.
         """
-        return self.align_on_line(texts, spans).pieces
-
-    def align_on_line(self, texts: Sequence[str], spans: Sequence[WordSpans]) -> AlignedLine:
-        """Give what ``align_flat`` gives, with the line of code points on which it was found.
-
-        Raises:
-            AlignmentError: as for ``align_flat``.
-        """
         if len(texts) != len(spans):
             raise AlignmentError(
                 f"{len(texts)} texts but {len(spans)} span arrays", fix="Give one array of word spans per text."
             )
         line = TextLine.of(texts)
-        flat = self._encode(texts, line)
+        aligned = self.align_line(line, line.place(spans))
+        pieces = aligned.pieces
+        return FlatAlignment(pieces.piece_ids, aligned.word_start, pieces.offsets(line), pieces.bounds)
+
+    def align_line(self, line: TextLine, spans: WordSpans) -> AlignedLine:
+        """Give what ``align_flat`` gives, by places on the line: what a build calls, which needs no offsets.
+
+        Args:
+            line: The texts.
+            spans: Their words, (num_words, 2) int32, positions on the line.
+
+        Raises:
+            AlignmentError: the spans are not those of the texts.
+        """
+        pieces = self._encode(line)
         words = WordsOnLine.of(spans, line)
-        alignment = align_words(flat, words, line)
-        self._count(line, flat.piece_ids, words, alignment)
-        pieces = FlatAlignment(flat.piece_ids, alignment.word_start, flat.offsets, flat.bounds)
-        return AlignedLine(line, words, pieces)
+        alignment = align_words(pieces, words)
+        self._count(line, pieces.piece_ids, words, alignment)
+        return AlignedLine(line, words, pieces, alignment.word_start)
 
     @property
     def num_slow_runs(self) -> int:
         """How many runs, or texts, the tokenizer itself was asked for so far; depends on what is cached already."""
         return self._num_slow_texts if self._fast is None else self._fast.num_slow_runs
 
-    def _encode(self, texts: Sequence[str], line: TextLine) -> FlatPieces:
+    def _encode(self, line: TextLine) -> LinePieces:
         if self._fast is not None:
             return self._fast.encode_line(line)
-        self._num_slow_texts += len(texts)
-        return encode_by_tokenizer(self._tokenizer, texts)
+        self._num_slow_texts += len(line.texts)
+        return encode_by_tokenizer(self._tokenizer, line)
 
     def _count(self, line: TextLine, piece_ids: NDArray[np.int32], words: WordsOnLine, alignment: Alignment) -> None:
         num_words, held = len(words.starts), alignment.num_words_held

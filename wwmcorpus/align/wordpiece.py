@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from wwmcorpus.align.line import TextLine
 from wwmcorpus.text import HAN_BLOCKS
+from wwmcorpus.text.line import TextLine
 
 _RUN, _SPACE, _ALONE = 0, 1, 2
 # Whitespace to every version of Unicode and to BERT, which removes control characters that are whitespace elsewhere.
@@ -35,18 +35,24 @@ _MAX_RUN_CHARACTERS = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
-class FlatPieces:
-    """The pieces of several texts, end to end.
+class LinePieces:
+    """The pieces of texts that lie on a line.
 
     Attributes:
         piece_ids: (num_pieces,) int32.
-        offsets: (num_pieces, 2) int32, [start, end) of each piece in code points of its own text.
+        starts: (num_pieces,) int32, where each piece begins on the line.
+        ends: (num_pieces,) int32, where it ends.
         bounds: (num_texts + 1,) int64; the pieces of text i are [bounds[i], bounds[i + 1]).
     """
 
     piece_ids: NDArray[np.int32]
-    offsets: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
     bounds: NDArray[np.int64]
+
+    def offsets(self, line: TextLine) -> NDArray[np.int32]:
+        """Give [start, end) of each piece in code points of its own text, (num_pieces, 2) int32."""
+        return np.stack([self.starts, self.ends], axis=1) - line.shifts(self.bounds)[:, None]
 
 
 class FastWordPiece:
@@ -66,15 +72,7 @@ class FastWordPiece:
         self._known = _Known(self._tables.alone_ids)
         self.num_slow_runs = 0
 
-    def encode(self, texts: Sequence[str]) -> FlatPieces:
-        """Give the pieces of each text.
-
-        Raises:
-            AlignmentError: a text holds half of a surrogate pair.
-        """
-        return self.encode_line(TextLine.of(texts))
-
-    def encode_line(self, line: TextLine) -> FlatPieces:
+    def encode_line(self, line: TextLine) -> LinePieces:
         """Give the pieces of texts that lie on one line."""
         kind = self._tables.kind.take(line.codes)
         in_run = kind == _RUN
@@ -89,15 +87,17 @@ class FastWordPiece:
         lengths = known.lengths.values.take(numbers)
         ends = np.cumsum(lengths, dtype=np.int32)
         unit_bounds = np.append(np.searchsorted(units, line.begins), len(units))
-        units -= line.shifts(unit_bounds)
         unit_of_piece = np.repeat(np.arange(len(units)), lengths)
         source = (known.begins.values.take(numbers) - (ends - lengths)).take(unit_of_piece)
         source += np.arange(len(source), dtype=np.int32)
-        offsets = known.offsets.values.take(source, axis=0)
+        source = source.astype(np.intp)  # once, not at each look-up
         places = units.take(unit_of_piece)
-        for column in offsets.T:
-            column += places
-        return FlatPieces(known.ids.values.take(source), offsets, np.append(0, ends)[unit_bounds].astype(np.int64))
+        return LinePieces(
+            known.ids.values.take(source),
+            known.starts.values.take(source) + places,
+            known.ends.values.take(source) + places,
+            np.append(0, ends)[unit_bounds].astype(np.int64),
+        )
 
     def _run_numbers(self, codes: NDArray[np.uint32], in_run: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Give the number of each run, learning those that are new."""
@@ -110,10 +110,12 @@ class FastWordPiece:
         runs = apart.astype("<u4").tobytes().decode("utf-32-le").split("\n")[:-1]
         found = list(map(self._known.number_of_run.get, runs))
         if None in found:
-            new = list(dict.fromkeys(run for run, number in zip(runs, found, strict=True) if number is None))
+            places = [place for place, number in enumerate(found) if number is None]
+            new = list(dict.fromkeys(map(runs.__getitem__, places)))
             self._known.learn(new, self._tokenizer)
             self.num_slow_runs += len(new)
-            found = list(map(self._known.number_of_run.get, runs))
+            for place in places:
+                found[place] = self._known.number_of_run[runs[place]]
         return np.array(found, dtype=np.int32)
 
 
@@ -129,16 +131,18 @@ class _Known:
         self.begins = _Growing(np.arange(len(alone_ids), dtype=np.int32))
         self.lengths = _Growing(np.ones(len(alone_ids), dtype=np.int32))
         self.ids = _Growing(alone_ids)
-        self.offsets = _Growing(np.tile(np.array([0, 1], dtype=np.int32), (len(alone_ids), 1)))
+        self.starts = _Growing(np.zeros(len(alone_ids), dtype=np.int32))
+        self.ends = _Growing(np.ones(len(alone_ids), dtype=np.int32))
 
     def learn(self, runs: list[str], tokenizer: Tokenizer) -> None:
         """Ask the tokenizer for the pieces of some new runs."""
-        pieces = _encode_runs(tokenizer, runs)
+        ids, offsets, bounds = _encode_runs(tokenizer, runs)
         first = len(self.begins.values)
-        self.begins.extend(len(self.ids.values) + pieces.bounds[:-1])
-        self.lengths.extend(np.diff(pieces.bounds))
-        self.ids.extend(pieces.piece_ids)
-        self.offsets.extend(pieces.offsets)
+        self.begins.extend(len(self.ids.values) + bounds[:-1])
+        self.lengths.extend(np.diff(bounds))
+        self.ids.extend(ids)
+        self.starts.extend(offsets[:, 0])
+        self.ends.extend(offsets[:, 1])
         self.number_of_run.update(zip(runs, range(first, first + len(runs)), strict=True))
         self.num_run_characters += sum(map(len, runs))
 
@@ -166,7 +170,11 @@ class _Growing:
         self._length = length
 
 
-def _encode_runs(tokenizer: Tokenizer, runs: list[str]) -> FlatPieces:
+#: Pieces of several texts, end to end, (n,) int32; their offsets in their own text, (n, 2) int32; the texts' bounds.
+_Encoded = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]
+
+
+def _encode_runs(tokenizer: Tokenizer, runs: list[str]) -> _Encoded:
     """Give the pieces of each run: asked as the lines of one text, which costs half as much as asking for each."""
     encoding = tokenizer.encode("\n".join(runs), add_special_tokens=False)
     lengths = np.fromiter(map(len, runs), dtype=np.int32, count=len(runs))
@@ -174,16 +182,22 @@ def _encode_runs(tokenizer: Tokenizer, runs: list[str]) -> FlatPieces:
     offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
     bounds = np.append(np.searchsorted(offsets[:, 0], begins), len(offsets))
     offsets -= np.repeat(begins, np.diff(bounds))[:, None]
-    return FlatPieces(np.array(encoding.ids, dtype=np.int32), offsets, bounds)
+    return np.array(encoding.ids, dtype=np.int32), offsets, bounds
 
 
-def encode_by_tokenizer(tokenizer: Tokenizer, texts: Sequence[str]) -> FlatPieces:
-    """Give the pieces of each text as the tokenizer itself finds them."""
+def encode_by_tokenizer(tokenizer: Tokenizer, line: TextLine) -> LinePieces:
+    """Give the pieces of texts on a line as the tokenizer itself finds them."""
+    ids, offsets, bounds = _encode_texts(tokenizer, line.texts)
+    shifts = line.shifts(bounds)
+    return LinePieces(ids, offsets[:, 0] + shifts, offsets[:, 1] + shifts, bounds)
+
+
+def _encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> _Encoded:
     encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     bounds = np.append(0, np.cumsum([len(encoding.ids) for encoding in encodings], dtype=np.int64))
     ids = np.array([piece_id for encoding in encodings for piece_id in encoding.ids], dtype=np.int32)
     offsets = np.array([offset for encoding in encodings for offset in encoding.offsets], dtype=np.int32)
-    return FlatPieces(ids, offsets.reshape(-1, 2), bounds)
+    return ids, offsets.reshape(-1, 2), bounds
 
 
 def is_bert_wordpiece(tokenizer: Tokenizer) -> bool:
@@ -223,17 +237,17 @@ def _tables(tokenizer_json: str) -> _Tables:
     candidates = np.array(_candidates(), dtype=np.int64)
     # Each candidate is asked about between two letters: "a好b a！b ...". It stands alone if both letters stayed whole
     # and it is one piece itself.
-    asked = encode_by_tokenizer(tokenizer, [" ".join(f"a{chr(code)}b" for code in candidates)])
-    starts = asked.offsets[:, 0]
-    single = asked.offsets[:, 1] - starts == 1
+    piece_ids, offsets, _ = _encode_texts(tokenizer, [" ".join(f"a{chr(code)}b" for code in candidates)])
+    starts = offsets[:, 0]
+    single = offsets[:, 1] - starts == 1
     places = 4 * len(candidates) + 4
     num_starting = np.bincount(starts, minlength=places).reshape(-1, 4)[: len(candidates)]
     is_single = np.zeros(places, dtype=bool)
     is_single[starts[single]] = True
     found = np.zeros(places, dtype=np.int32)
-    found[starts] = asked.piece_ids
+    found[starts] = piece_ids
     found = found.reshape(-1, 4)[: len(candidates)]
-    letters = encode_by_tokenizer(tokenizer, ["a", "b"]).piece_ids
+    letters, _, _ = _encode_texts(tokenizer, ["a", "b"])
     is_alone = (num_starting[:, :3] == 1).all(axis=1) & is_single.reshape(-1, 4)[: len(candidates), :3].all(axis=1)
     is_alone &= (found[:, [0, 2]] == letters).all(axis=1)
     alone = candidates[is_alone]

@@ -5,16 +5,15 @@ All texts lie on one line of code points, one after the other, so that every ste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wwmcorpus.align.line import SPACE, TextLine
-from wwmcorpus.align.wordpiece import FlatPieces
+from wwmcorpus.align.wordpiece import LinePieces
 from wwmcorpus.errors import AlignmentError
 from wwmcorpus.records import WordSpans
+from wwmcorpus.text.line import SPACE, TextLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +33,21 @@ class WordsOnLine:
     ended: NDArray[np.int32]
 
     @classmethod
-    def of(cls, spans: Sequence[WordSpans], line: TextLine) -> WordsOnLine:
-        """Put the words of every text on the line.
+    def of(cls, spans: WordSpans, line: TextLine) -> WordsOnLine:
+        """Look at words that lie on the line: (num_words, 2) int32, positions on it.
 
         Raises:
             AlignmentError: words of a text do not cover every character that is not whitespace once, in order.
         """
-        bounds = np.append(0, np.cumsum(np.fromiter(map(len, spans), dtype=np.int64, count=len(spans))))
-        shifts = line.shifts(bounds)
-        flat = np.concatenate([np.empty((0, 2), dtype=np.int32), *spans])
-        starts, ends = flat[:, 0] + shifts, flat[:, 1] + shifts
+        starts, ends = np.ascontiguousarray(spans[:, 0]), np.ascontiguousarray(spans[:, 1])
         num_positions = len(line.codes) + 1
-        is_fit = (starts >= shifts) & (starts < ends) & (ends < num_positions)
+        is_fit = starts < ends
         is_fit[1:] &= starts[1:] >= ends[:-1]
+        if len(starts):
+            is_fit[0] &= starts[0] >= 0
+            is_fit[-1] &= ends[-1] < num_positions
         if not is_fit.all():
-            raise _other_text(int(np.searchsorted(bounds, np.argmin(is_fit), side="right")) - 1)
+            raise _other_text(line.text_at(max(int(starts[np.argmin(is_fit)]), 0)))
         begun, ended = _num_by_position(starts + 1, num_positions), _num_by_position(ends, num_positions)
         is_wrong = (begun[1:] != ended[:-1]) == (line.kinds == SPACE)
         if is_wrong.any():
@@ -88,7 +87,7 @@ class Alignment:
     num_one_to_one: int
 
 
-def align_words(pieces: FlatPieces, words: WordsOnLine, line: TextLine) -> Alignment:
+def align_words(pieces: LinePieces, words: WordsOnLine) -> Alignment:
     """Say of each piece whether a group begins with it: what masking will see, whole or not at all.
 
     offsets [[0, 1], [1, 2], [2, 3]], spans [[0, 2], [2, 3]], one text -> word_start [True, False, True]
@@ -100,7 +99,6 @@ def align_words(pieces: FlatPieces, words: WordsOnLine, line: TextLine) -> Align
     Args:
         pieces: Of the texts of the line. A piece may hold no character (start = end), and several the same one.
         words: Of the same texts.
-        line: The texts.
 
     Returns:
         The alignment.
@@ -111,10 +109,9 @@ def align_words(pieces: FlatPieces, words: WordsOnLine, line: TextLine) -> Align
     """
     if len(pieces.piece_ids) == 0:
         return Alignment(np.empty(0, dtype=bool), 0, 0, 0)
-    shifts = line.shifts(pieces.bounds)
     # A piece holds the words [first, last]; where it holds none, first = last + 1 is the word that comes next.
-    first = words.ended.take(pieces.offsets[:, 0] + shifts)
-    last = words.begun.take(pieces.offsets[:, 1] + shifts) - 1
+    first = words.ended.take(pieces.starts)
+    last = words.begun.take(pieces.ends) - 1
     is_blank = first > last
     continues_blank = is_blank[1:] & is_blank[:-1] & (first[1:] == first[:-1])
     # Offsets rise as a rule. Where they do not, whatever lies between two pieces of one word joins it.

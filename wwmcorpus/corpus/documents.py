@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +85,19 @@ class DocumentReader:
                     done = min(document.offset - part.start, part.size_bytes) if part.is_splittable else told
                     tell(_beat(batch, max(done - told, 0)))
                     told = max(done, told)
+                    self._count(batch, size)
                     yield batch
                     batch, size = [], 0
             if batch:
                 tell(_beat(batch, 0))
+                self._count(batch, size)
                 yield batch
             tell(Beat(part.source_index, (), part.size_bytes - told))
+
+    def _count(self, batch: list[Document], num_characters: int) -> None:
+        self._num_read += len(batch)
+        self._num_documents += len(batch)
+        self._num_characters += num_characters
 
     def chosen(self, task: Task, suspects: frozenset[Place], tell: Tell) -> Iterator[Document]:
         """Give some documents of a task one by one, telling of each before."""
@@ -118,24 +126,20 @@ class DocumentReader:
     ) -> Iterator[Document]:
         """Give the clean documents of a slice; what it leaves out is rejected or counted."""
         items = read_slice(part, self._config.source)
+        kept = self._cleaner.clean if not quarantine and self._keep is None else partial(self._kept, quarantine)
         for number, item in enumerate(items if limit is None else _first(items, limit)):
             if number % _ITEMS_PER_BEAT == 0:
                 self.sources_seen.add(part.source_index)
                 tell(Beat(part.source_index, ()))
-            if not isinstance(item, Rejection):
-                self._num_read += 1
-                result = self._kept(item, quarantine)
-                if isinstance(result, Document):
-                    self._num_documents += 1
-                    self._num_characters += len(result.text)
-                    yield result
-                    continue
-                if result is None:
-                    continue
-                item = result
-            reject(item)
+            result = kept(item) if isinstance(item, Document) else item
+            if isinstance(result, Document):
+                yield result
+                continue
+            self._num_read += isinstance(item, Document)
+            if result is not None:
+                reject(result)
 
-    def _kept(self, document: Document, quarantine: frozenset[Place]) -> Document | Rejection | None:
+    def _kept(self, quarantine: frozenset[Place], document: Document) -> Document | Rejection | None:
         """Give the cleaned document, why it is left out, or None for a duplicate: those stand in the keep-list."""
         if quarantine and (document.source_index, document.offset) in quarantine:
             return Rejection(

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align import Aligner
-from wwmcorpus.align.line import SPACE, TextLine
 from wwmcorpus.corpus.documents import BATCH_CHARS, DocumentReader
 from wwmcorpus.corpus.export_sources import FoundSource
 from wwmcorpus.corpus.tasks import Place, Task
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.records import Document, WordSpans
 from wwmcorpus.text import Slice
+from wwmcorpus.text.line import SPACE, TextLine
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from wwmcorpus.align import AlignedLine, Aligner, FlatAlignment, Vocabulary
+from wwmcorpus.align import AlignedLine, Aligner, Vocabulary
 from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows, bounds_of
 from wwmcorpus.corpus.documents import BATCH_CHARS, DocumentReader
 from wwmcorpus.corpus.manifest import Shard
@@ -31,7 +32,8 @@ from wwmcorpus.corpus.tasks import Beat, Place, Task, TaskRecord, Tell
 from wwmcorpus.errors import AlignmentError, CorpusError
 from wwmcorpus.files import file_sha256, move
 from wwmcorpus.records import Document, Rejection
-from wwmcorpus.segment import load_segmenter
+from wwmcorpus.segment import load_segmenter, segment_line
+from wwmcorpus.text import TextLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +157,18 @@ class TaskRunner:
         batch = AlignedBatch(
             piece_ids=aligned.piece_ids,
             word_start=aligned.word_start,
-            sentence_bounds=aligned.bounds,
+            sentence_bounds=bounds_of(aligned.num_pieces),
             sentence_document=owners,
-            ends_line=np.array([text.endswith("\n") for text in texts], dtype=bool),
+            ends_line=aligned.ends_line,
             source_index=np.array([document.source_index for document in documents], dtype=np.int32),
             document_offset=np.array([document.offset for document in documents], dtype=np.int64),
         )
-        num_pieces = np.bincount(owners, weights=np.diff(aligned.bounds), minlength=len(documents))
+        num_pieces = np.bincount(owners, weights=aligned.num_pieces, minlength=len(documents))
         for empty in np.flatnonzero(num_pieces == 0).tolist():
             rejections.add(_rejection("no_pieces", documents[empty], "the tokenizer drops all of it"))
         yield documents, batch
 
-    def _align(self, texts: list[str], statistics: StatisticsCounter, tell: Tell) -> FlatAlignment:
+    def _align(self, texts: list[str], statistics: StatisticsCounter, tell: Tell) -> _Aligned:
         """Segment and align sentences, as many at once as memory and the signs of life allow."""
         lines: list[AlignedLine] = []
         for begin, end in _chunks(texts):
@@ -174,19 +176,44 @@ class TaskRunner:
                 tell(Beat(0, ()))
             chunk = texts[begin:end]
             with _timed(self._seconds, "segment"):
-                spans = self.segmenter.segment(chunk)
+                spans = segment_line(self.segmenter, line := TextLine.of(chunk))
             with _timed(self._seconds, "align"):
-                lines.append(self._aligner.align_on_line(chunk, spans))
+                lines.append(self._aligner.align_line(line, spans))
         with _timed(self._seconds, "count"):
-            for line in lines:
-                statistics.add_texts(line)
-        return lines[0].pieces if len(lines) == 1 else _joined([line.pieces for line in lines])
+            for aligned in lines:
+                statistics.add_texts(aligned)
+        return _Aligned.of(lines)
 
     def _in_split(self, documents: list[Document], split: str) -> NDArray[np.bool_]:
         """Say which documents belong to a split."""
         if self._config.splits == (split,):
             return np.ones(len(documents), dtype=bool)
         return np.array([split_of(document.text, self._config) == split for document in documents], dtype=bool)
+
+
+class _Aligned(NamedTuple):
+    """What packing needs of some sentences.
+
+    Attributes:
+        piece_ids: (num_pieces,) int32, end to end.
+        word_start: (num_pieces,) bool.
+        num_pieces: (num_sentences,) int64, the pieces of each.
+        ends_line: (num_sentences,) bool, whether a line end closes it.
+    """
+
+    piece_ids: NDArray[np.int32]
+    word_start: NDArray[np.bool_]
+    num_pieces: NDArray[np.int64]
+    ends_line: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, lines: list[AlignedLine]) -> _Aligned:
+        """Put the sentences of some lines together; one line, as a rule."""
+        parts = [
+            cls(each.pieces.piece_ids, each.word_start, np.diff(each.pieces.bounds), _ends_line(each.line))
+            for each in lines
+        ]
+        return parts[0] if len(parts) == 1 else cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class _SplitOutput:
@@ -300,13 +327,10 @@ def _chunks(texts: Sequence[str]) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
-def _joined(parts: list[FlatAlignment]) -> FlatAlignment:
-    return FlatAlignment(
-        np.concatenate([part.piece_ids for part in parts] or [np.empty(0, dtype=np.int32)]),
-        np.concatenate([part.word_start for part in parts] or [np.empty(0, dtype=bool)]),
-        np.concatenate([part.offsets for part in parts] or [np.empty((0, 2), dtype=np.int32)]),
-        bounds_of(np.concatenate([np.diff(part.bounds) for part in parts] or [np.empty(0, dtype=np.int64)])),
-    )
+def _ends_line(line: TextLine) -> NDArray[np.bool_]:
+    """Say of each text, none of them empty, whether its last character is a line end."""
+    ends = np.append(line.begins[1:], len(line.codes)) - 1
+    return np.asarray(line.codes.take(ends - 1) == ord("\n"))
 
 
 def _rejection(reason: str, document: Document, detail: str) -> Rejection:

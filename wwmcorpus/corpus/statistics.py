@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from wwmcorpus.align import AlignedLine
-from wwmcorpus.align.line import TextLine
 from wwmcorpus.config import Config
-from wwmcorpus.hashing import mix
+from wwmcorpus.text.line import TextLine
 
 #: Words of this many characters or more are counted together in the histogram of word lengths.
 LONGEST_WORD = 12
@@ -68,7 +67,13 @@ def merge_statistics(parts: Iterable[Statistics]) -> Statistics:
 
 def most_frequent(counts: Counter[str], number: int) -> dict[str, int]:
     """Give the most frequent entries, the first by code points among equals, most frequent first."""
-    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:number])
+    entries: Iterable[tuple[str, int]] = counts.items()
+    if len(counts) > number > 0:
+        # Sorting all of them by two keys costs more than finding how frequent the last one is.
+        values = np.fromiter(counts.values(), dtype=np.int64, count=len(counts))
+        least = int(np.partition(values, len(values) - number)[len(values) - number])
+        entries = [entry for entry in entries if entry[1] >= least]
+    return dict(sorted(entries, key=lambda entry: (-entry[1], entry[0]))[:number])
 
 
 class StatisticsCounter:
@@ -84,7 +89,7 @@ class StatisticsCounter:
         self._word_lengths = np.zeros(LONGEST_WORD, dtype=np.int64)
         self._row_lengths = np.zeros(NUM_LENGTH_BINS, dtype=np.int64)
         self._short_words, self._unknown = _NumberCounter(), _NumberCounter()
-        self._long_words = _HashCounter()
+        self._long_words = _StringCounter()
 
     def add_texts(self, aligned: AlignedLine) -> None:
         """Count the words of some texts and the characters without a piece of their own."""
@@ -92,8 +97,7 @@ class StatisticsCounter:
         self._add_words(line, words.starts, words.ends - words.starts)
         unknown = np.flatnonzero(pieces.piece_ids == self._unk_id)
         if len(unknown):
-            home = np.searchsorted(pieces.bounds, unknown, side="right") - 1
-            self._add_unknown(line.codes, pieces.offsets[unknown] + line.begins[home][:, None])
+            self._add_unknown(line.codes, pieces.starts[unknown], pieces.ends[unknown])
 
     def add_rows(self, lengths: NDArray[np.int64]) -> None:
         """Count rows by their length in pieces."""
@@ -118,7 +122,9 @@ class StatisticsCounter:
     def _add_words(self, line: TextLine, begins: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
         self._word_lengths += np.bincount(np.minimum(lengths, LONGEST_WORD), minlength=LONGEST_WORD + 1)[1:]
         is_long = lengths > _PACKED_CHARACTERS
-        self._long_words.add(line, begins[is_long], lengths[is_long])
+        long_begins = begins[is_long].tolist()
+        long_ends = (begins[is_long] + lengths[is_long]).tolist()
+        self._long_words.add([line.text[begin:end] for begin, end in zip(long_begins, long_ends, strict=True)])
         begins, lengths = begins[~is_long], lengths[~is_long]
         numbers = line.codes.take(begins).astype(np.uint64) + np.uint64(1)
         for place in range(1, _PACKED_CHARACTERS):
@@ -127,10 +133,10 @@ class StatisticsCounter:
             numbers[longer] |= code << np.uint64(_CODE_BITS * place)
         self._short_words.add(numbers)
 
-    def _add_unknown(self, codes: NDArray[np.uint32], places: NDArray[np.int64]) -> None:
-        lengths = places[:, 1] - places[:, 0]
+    def _add_unknown(self, codes: NDArray[np.uint32], begins: NDArray[np.int32], ends: NDArray[np.int32]) -> None:
+        lengths = ends - begins
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        self._unknown.add(codes[np.repeat(places[:, 0], lengths) + within].astype(np.uint64) + np.uint64(1))
+        self._unknown.add(codes[np.repeat(begins, lengths) + within].astype(np.uint64) + np.uint64(1))
 
 
 def _unpacked(number: int) -> str:
@@ -138,36 +144,21 @@ def _unpacked(number: int) -> str:
     return "".join(chr(code - 1) for code in codes if code)
 
 
-class _HashCounter:
-    """Counts words by a hash of 64 bits, so that a string is made only of those that are new."""
+class _StringCounter:
+    """Counts strings in bounded memory: the rarest go where there are too many."""
 
     def __init__(self) -> None:
-        self._words: dict[int, str] = {}
-        self._counts: Counter[int] = Counter()
+        self._counts: Counter[str] = Counter()
 
-    def add(self, line: TextLine, begins: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
-        """Count some words of a line."""
-        if not len(begins):
-            return
-        ends = np.cumsum(lengths)
-        within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-        codes = line.codes.take(np.repeat(begins, lengths) + within)
-        hashes = np.add.reduceat(mix(within, codes), ends - lengths)
-        found, first, counts = np.unique(hashes, return_index=True, return_counts=True)
-        for number, place, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
-            if number not in self._counts:
-                self._words[number] = line.text[begins[place] : begins[place] + lengths[place]]
-            self._counts[number] += count
+    def add(self, words: list[str]) -> None:
+        """Count some words."""
+        self._counts.update(words)
         if len(self._counts) > _MAX_DISTINCT_LONG:
-            self._counts = Counter(dict(self._ranked()[: _MAX_DISTINCT_LONG // 2]))
-            self._words = {number: self._words[number] for number in self._counts}
+            self._counts = Counter(most_frequent(self._counts, _MAX_DISTINCT_LONG // 2))
 
     def most_frequent(self, number: int) -> Counter[str]:
         """Give the most frequent with their counts, the first by code points among equals."""
-        return Counter({self._words[each]: count for each, count in self._ranked()[:number]})
-
-    def _ranked(self) -> list[tuple[int, int]]:
-        return sorted(self._counts.items(), key=lambda entry: (-entry[1], self._words[entry[0]]))
+        return Counter(most_frequent(self._counts, number))
 
 
 class _NumberCounter:
@@ -188,7 +179,12 @@ class _NumberCounter:
     def most_frequent(self, number: int) -> list[tuple[int, int]]:
         """Give the most frequent with their counts, the lowest first among equals."""
         self._settle()
-        order = np.lexsort((self._numbers, -self._counts))[:number]
+        if len(self._counts) > number > 0:
+            least = np.partition(self._counts, len(self._counts) - number)[len(self._counts) - number]
+            kept = np.flatnonzero(self._counts >= least)
+        else:
+            kept = np.arange(len(self._counts))
+        order = kept[np.lexsort((self._numbers[kept], -self._counts[kept]))][:number]
         return list(zip(self._numbers[order].tolist(), self._counts[order].tolist(), strict=True))
 
     def _settle(self) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wwmcorpus.errors import ConfigError, choices, nearest
-from wwmcorpus.segment.base import Segmenter
+from wwmcorpus.segment.base import LineSegmenter, Segmenter, segment_line
 from wwmcorpus.segment.options import SegmenterOptions
 
-__all__ = ["SEGMENTERS", "Segmenter", "SegmenterOptions", "load_segmenter"]
+__all__ = ["SEGMENTERS", "LineSegmenter", "Segmenter", "SegmenterOptions", "load_segmenter", "segment_line"]
 
 #: What ``load_segmenter`` accepts, with one line for people.
 SEGMENTERS = {

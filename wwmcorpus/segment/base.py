@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from wwmcorpus.records import WordSpans
+from wwmcorpus.text.line import TextLine
 
 
 @runtime_checkable
@@ -31,3 +32,27 @@ class Segmenter(Protocol):
             AlignmentError: the words found are not the text's.
         """
         ...
+
+
+@runtime_checkable
+class LineSegmenter(Segmenter, Protocol):
+    """A segmenter that reads many texts at once, without making an array for each."""
+
+    def segment_line(self, line: TextLine) -> WordSpans:
+        """Give the words of all texts of a line, in order: (num_words, 2) int32, positions on the line.
+
+        Raises:
+            AlignmentError: the words found are not the text's.
+        """
+        ...
+
+
+def segment_line(segmenter: Segmenter, line: TextLine) -> WordSpans:
+    """Give the words of all texts of a line with any segmenter: (num_words, 2) int32, positions on the line.
+
+    Raises:
+        AlignmentError: the words found are not the text's.
+    """
+    if isinstance(segmenter, LineSegmenter):
+        return segmenter.segment_line(line)
+    return line.place(segmenter.segment(line.texts))

@@ -14,13 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wwmcorpus.errors import SegmenterError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.resources import embedded_ltp_folder
 from wwmcorpus.segment.base import Segmenter
 from wwmcorpus.segment.ltp_words import LtpWords
 from wwmcorpus.segment.options import SegmenterOptions
-from wwmcorpus.segment.spans import replace_lone_surrogates, spans_of_texts
+from wwmcorpus.segment.spans import cuts_of_words, replace_lone_surrogates, spans_between, spans_of_texts
+from wwmcorpus.text.line import SPACE, TextLine
 
 #: What a model of either kind is made of; never anything that can be run.
 _HUB_FILES = ["config.json", "*.bin", "*.safetensors", "vocab.txt", "tokenizer*.json"]
@@ -69,13 +72,25 @@ class LtpPerceptronSegmenter:
         """Give LTP's words as spans: what it drops or glues at whitespace is put right."""
         texts = list(texts)
         try:
-            words = self._model.batch_predict(texts, parallelism=self._parallel)
+            return spans_of_texts(texts, self._predict(texts))
         except UnicodeEncodeError:  # the engine reads UTF-8, which knows no halves of surrogate pairs
             texts = [self._readable(text) for text in texts]
-            words = self._model.batch_predict(texts, parallelism=self._parallel)
-        if self._words:
-            words = [self._words.cut(found) for found in words]
-        return spans_of_texts(texts, words)
+            return spans_of_texts(texts, self._predict(texts))
+
+    def segment_line(self, line: TextLine) -> WordSpans:
+        """Give the words of many texts by their places on a line.
+
+        Raises:
+            AlignmentError: the words are not the text's.
+        """
+        words = self._predict(list(line.texts))
+        inside = line.kinds != SPACE
+        cuts = cuts_of_words(line.codes, inside, np.append(line.begins[1:], len(line.codes)) - 1, words)
+        return line.place(spans_of_texts(line.texts, words)) if cuts is None else spans_between(inside, cuts)
+
+    def _predict(self, texts: list[str]) -> list[list[str]]:
+        words: list[list[str]] = self._model.batch_predict(texts, parallelism=self._parallel)
+        return [self._words.cut(found) for found in words] if self._words else words
 
     def _readable(self, text: str) -> str:
         readable, num_halves = replace_lone_surrogates(text)

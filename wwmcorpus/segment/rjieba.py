@@ -17,6 +17,7 @@ characters.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -27,12 +28,12 @@ from numpy.typing import NDArray
 from wwmcorpus.errors import AlignmentError, MissingExtraError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.segment.jieba_options import JiebaOptions, without_forbidden
-from wwmcorpus.segment.spans import spans_of_lines
+from wwmcorpus.segment.spans import spans_between, spans_of_lines
+from wwmcorpus.text.line import SPACE, TextLine
 
 # What rjieba takes for Han and jieba does not; and halves of surrogate pairs, which rjieba cannot be given.
 _APART = re.compile("([\u3400-\u4dbf\u9fd6-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f\ud800-\udfff])")
 _SIGNS = r"+#&._%\-"
-_MAY_JOIN = re.compile(rf"[{_SIGNS}][{_SIGNS}a-zA-Z0-9]|[a-zA-Z0-9][{_SIGNS}]")
 _SIGN = re.compile(f"[{_SIGNS}]")
 # A Latin word, or what stands between two of them.
 _LATIN_PART = re.compile(r"[a-zA-Z0-9]+(?:\.\d+)?%?|(?:(?![a-zA-Z0-9]).)+", re.DOTALL)
@@ -60,6 +61,7 @@ class RjiebaSegmenter:
         for word, frequency in added.words:
             self._add(word, frequency)
         self._hmm, self._forbidden = options.hmm, added.forbidden
+        self._latin_parts = functools.lru_cache(maxsize=1 << 14)(self._parts)
         # rjieba's dictionary is part of its binary: the version names it.
         self.signature = options.signature(f"rjieba:{version('rjieba')}", [added.digest])
 
@@ -71,7 +73,17 @@ class RjiebaSegmenter:
         """
         # To jieba a line end stands between words, and what stands on one side of it is nothing to the other: many
         # short texts are cut as one.
-        return spans_of_lines(texts, self._cuts("\n".join(texts)))
+        joined = "\n".join(texts)
+        text_ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
+        return spans_of_lines(joined, text_ends, self._cuts(joined))
+
+    def segment_line(self, line: TextLine) -> WordSpans:
+        """Give the words of many texts by their places on a line.
+
+        Raises:
+            AlignmentError: the words are not the text's.
+        """
+        return spans_between(line.kinds != SPACE, self._cuts(line.text))
 
     def _add(self, word: str, frequency: int | None) -> None:
         """Add a word, or take one out: to jieba a frequency of 0 is none, or 1 where a character has no other way."""
@@ -106,9 +118,14 @@ class RjiebaSegmenter:
 
     def _latin_cuts(self, text: str, words: list[str], ends: NDArray[np.int64]) -> Iterator[list[int]]:
         """Give where jieba cuts what rjieba keeps whole: unknown Latin runs, at their signs."""
-        places = [place for match in _MAY_JOIN.finditer(text) for place in (match.start(), match.end() - 1)]
-        for number in np.unique(np.searchsorted(ends, places, side="right")).tolist():
+        places = [match.start() for match in _SIGN.finditer(text)]
+        numbers = np.searchsorted(ends, places, side="right")
+        for number in numbers[np.diff(numbers, prepend=-1) > 0].tolist():
             word = words[number]
-            if len(word) > 1 and _SIGN.search(word) and not self._jieba.has_word(word):
+            if len(word) > 1 and (cuts := self._latin_parts(word)):
                 begin = int(ends[number]) - len(word)
-                yield [begin + match.start() for match in _LATIN_PART.finditer(word)]
+                yield [begin + cut for cut in cuts]
+
+    def _parts(self, word: str) -> list[int]:
+        """Give where the parts of a word begin that jieba would cut at its signs; none where it has the word."""
+        return [] if self._jieba.has_word(word) else [match.start() for match in _LATIN_PART.finditer(word)]

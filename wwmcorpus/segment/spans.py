@@ -57,23 +57,43 @@ def spans_of_texts(texts: Sequence[str], words: Sequence[Sequence[str]]) -> list
     Raises:
         AlignmentError: a text's words do not spell it.
     """
-    line = "\n".join(texts)
-    codes = code_points(line)
-    positions = np.flatnonzero(~_is_space(codes))
-    flat = list(chain.from_iterable(words))
-    spelled = code_points("".join(flat))
-    kept = ~_is_space(spelled)
-    lengths = np.fromiter(map(len, flat), dtype=np.int64, count=len(flat))
-    # How many characters that are not whitespace stand before each word, and before each text's first and last.
-    before = np.append(0, np.cumsum(kept)).take(np.append(0, np.cumsum(lengths)))
-    num_words = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-    ends_of_words = before.take(np.cumsum(num_words))
+    codes = code_points("\n".join(texts))
+    inside = ~_is_space(codes)
     text_ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
-    is_spelled = np.array_equal(ends_of_words, np.searchsorted(positions, text_ends))
-    if not is_spelled or not np.array_equal(codes.take(positions), spelled[kept]):
+    cuts = cuts_of_words(codes, inside, text_ends, words)
+    if cuts is None:
         return [spans_from_words(text, found) for text, found in zip(texts, words, strict=True)]
+    return _by_text(spans_between(inside, np.append(text_ends[:-1] + 1, cuts)), text_ends)
+
+
+def cuts_of_words(
+    codes: NDArray[np.uint32], inside: NDArray[np.bool_], text_ends: NDArray[np.int64], words: Sequence[Sequence[str]]
+) -> NDArray[np.int64] | None:
+    """Give where words begin in texts that lie one after the other, a line end behind each but perhaps the last.
+
+    Args:
+        codes: The code points of the texts.
+        inside: Which of them are not whitespace.
+        text_ends: Where each text ends.
+        words: The words of each, in order.
+
+    Returns:
+        Rising positions, int64; or None where the words of some text do not spell it.
+    """
+    flat = list(chain.from_iterable(words))
+    positions = np.flatnonzero(inside)
+    spelled = code_points("".join(flat))
+    behind = np.cumsum(np.fromiter(map(len, flat), dtype=np.int64, count=len(flat)))
+    kept = ~_is_space(spelled)
+    # How many characters that are not whitespace stand before each word.
+    before = np.append(0, behind) if kept.all() else np.append(0, np.cumsum(kept)).take(np.append(0, behind))
+    ends_of_words = before.take(np.cumsum(np.fromiter(map(len, words), dtype=np.int64, count=len(words))))
+    if not np.array_equal(ends_of_words, np.searchsorted(positions, text_ends)):
+        return None
+    if not np.array_equal(codes.take(positions), spelled if len(spelled) == len(positions) else spelled[kept]):
+        return None
     begins = before[:-1]
-    return spans_of_lines(texts, positions.take(begins[begins < len(positions)]))
+    return positions.take(begins[begins < len(positions)])
 
 
 def spans_of_cuts(texts: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> list[WordSpans]:
@@ -89,41 +109,42 @@ def spans_of_cuts(texts: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> li
     Returns:
         One (num_words, 2) int32 array per text.
     """
-    text_lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    begins = np.cumsum(text_lengths) - text_lengths
+    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
     inside = np.concatenate([np.empty(0, np.int64), *cuts])
+    begins = np.append(0, ends[:-1] + 1)[: len(texts)]
     inside += np.repeat(begins, np.fromiter(map(len, cuts), dtype=np.int64, count=len(cuts)))
-    return _spans_of_joined("".join(texts), text_lengths, inside)
+    return spans_of_lines("\n".join(texts), ends, inside)
 
 
-def spans_of_lines(texts: Sequence[str], cuts: NDArray[np.int64]) -> list[WordSpans]:
-    """Give the spans of every text's words from where words begin in the texts joined by line ends.
+def spans_of_lines(joined: str, text_ends: NDArray[np.int64], cuts: NDArray[np.int64]) -> list[WordSpans]:
+    r"""Give the spans of every text's words from where words begin in the texts joined by line ends.
 
-    ``["他 叫汤姆", "来"], [3, 5, 6]`` -> ``[[[0, 1], [2, 3], [3, 5]], [[0, 1]]]``
+    ``"他 叫汤姆\n来", [5, 7], [3, 6]`` -> ``[[[0, 1], [2, 3], [3, 5]], [[0, 1]]]``
     """
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1
-    return _spans_of_joined("\n".join(texts), lengths, cuts)
+    return _by_text(spans_between(~_is_space(code_points(joined)), cuts), text_ends)
 
 
-def _spans_of_joined(joined: str, text_lengths: NDArray[np.int64], cuts: NDArray[np.int64]) -> list[WordSpans]:
-    """Give the spans of each of the texts that make up a string, from where words begin in that string."""
-    begins = np.cumsum(text_lengths) - text_lengths
-    spans = _spans_between(code_points(joined), np.append(begins, cuts))
-    bounds = np.append(np.searchsorted(spans[:, 0], begins), len(spans))
-    spans -= np.repeat(begins, np.diff(bounds))[:, None].astype(np.int32)
-    return [spans[begin:end] for begin, end in pairwise(bounds.tolist())]
-
-
-def _spans_between(codes: NDArray[np.uint32], cuts: NDArray[np.int64]) -> WordSpans:
-    """Give the runs of characters that are not whitespace, cut wherever a word begins."""
-    inside = ~_is_space(codes)
-    cut = np.zeros(len(codes) + 1, dtype=bool)
+def spans_between(inside: NDArray[np.bool_], cuts: NDArray[np.int64]) -> WordSpans:
+    """Give the runs of characters that are ``inside``, cut wherever a word begins: (num_words, 2) int32."""
+    cut = np.zeros(len(inside) + 1, dtype=bool)
     cut[cuts] = True
     cut[1:] |= ~np.append(inside, True)[:-1]
     cut[-1] = True
-    first = np.flatnonzero(inside & cut[:-1])
-    last = np.flatnonzero(inside & (cut[1:] | ~np.append(inside[1:], False)))
-    return np.stack([first, last + 1], axis=1).astype(np.int32)
+    cut[:1] = True
+    # Column by column: whoever reads begins does not read ends.
+    spans = np.empty((2, np.count_nonzero(begins := inside & cut[:-1])), dtype=np.int32)
+    spans[0] = np.flatnonzero(begins)
+    spans[1] = np.flatnonzero(inside & (cut[1:] | ~np.append(inside[1:], False)))
+    spans[1] += 1
+    return spans.T
+
+
+def _by_text(spans: WordSpans, text_ends: NDArray[np.int64]) -> list[WordSpans]:
+    """Part the spans of texts that lie one after the other, each counted from its text's beginning."""
+    bounds = np.append(0, np.searchsorted(spans[:, 0], text_ends))
+    begins = np.append(0, text_ends[:-1] + 1)[: len(text_ends)]
+    spans = spans - np.repeat(begins, np.diff(bounds))[:, None].astype(np.int32)
+    return [spans[begin:end] for begin, end in pairwise(bounds.tolist())]
 
 
 def spans_from_words(text: str, words: Sequence[str]) -> WordSpans:

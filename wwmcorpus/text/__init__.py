@@ -2,6 +2,7 @@
 
 from wwmcorpus.text.clean import Cleaner, CleanOptions
 from wwmcorpus.text.han import HAN_BLOCKS, is_han
+from wwmcorpus.text.line import TextLine
 from wwmcorpus.text.normalise import normalise
 from wwmcorpus.text.sentences import sentence_spans, split_lines, split_sentences
 from wwmcorpus.text.sources import (
@@ -24,6 +25,7 @@ __all__ = [
     "Slice",
     "Source",
     "SourceOptions",
+    "TextLine",
     "find_sources",
     "is_han",
     "normalise",

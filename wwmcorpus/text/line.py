@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.errors import AlignmentError
-from wwmcorpus.text import HAN_BLOCKS
+from wwmcorpus.records import WordSpans
+from wwmcorpus.text.han import HAN_BLOCKS
 
+#: No whitespace lies above U+3000: asking every code point would take a third of a second in each worker.
+_BEHIND_SPACES = 0x3001
 #: Kinds of characters.
 OTHER, HAN, SPACE = 0, 1, 2
 
@@ -22,12 +25,14 @@ class TextLine:
     r"""Texts one after the other, each followed by a line break: ``["他", "ab"]`` -> ``"他\nab\n"``, begins ``[0, 2]``.
 
     Attributes:
+        texts: One by one.
         text: All of them.
         codes: (n,) uint32, its code points.
         kinds: (n,) uint8, ``HAN``, ``SPACE`` (to ``str.isspace``) or ``OTHER``.
         begins: (num_texts,) int32, where each text begins.
     """
 
+    texts: Sequence[str]
     text: str
     codes: NDArray[np.uint32]
     kinds: NDArray[np.uint8]
@@ -52,7 +57,13 @@ class TextLine:
                 where=f"text {_text_at(begins, error.start)} of its batch",
                 fix="Decode the source as UTF-8, which has no such characters.",
             ) from None
-        return cls(text, codes, _kinds().take(codes), begins)
+        return cls(texts, text, codes, _kinds().take(codes), begins)
+
+    def place(self, spans: Sequence[WordSpans]) -> WordSpans:
+        """Give, for the spans of each text, where they lie on the line: (num_spans, 2) int32."""
+        flat = np.concatenate([np.empty((0, 2), dtype=np.int32), *spans])
+        bounds = np.append(0, np.cumsum(np.fromiter(map(len, spans), dtype=np.int64, count=len(spans))))
+        return flat + self.shifts(bounds)[:, None]
 
     def shifts(self, bounds: NDArray[np.int64]) -> NDArray[np.int32]:
         """Give, for things counted by text, where the text of each begins.
@@ -80,5 +91,5 @@ def _kinds() -> NDArray[np.uint8]:
     kinds = np.full(sys.maxunicode + 1, OTHER, dtype=np.uint8)
     for first, last in HAN_BLOCKS:
         kinds[first : last + 1] = HAN
-    kinds[[code for code in range(sys.maxunicode + 1) if chr(code).isspace()]] = SPACE
+    kinds[[code for code in range(_BEHIND_SPACES) if chr(code).isspace()]] = SPACE
     return kinds
