@@ -31,7 +31,7 @@ from wwmcorpus.text.line import TextLine
 _RUN, _SPACE, _ALONE = 0, 1, 2
 # Whitespace to every version of Unicode and to BERT, which removes control characters that are whitespace elsewhere.
 _SPACES = "\t\n\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_MAX_RUN_CHARACTERS = 1 << 19
+_MAX_RUN_CHARACTERS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

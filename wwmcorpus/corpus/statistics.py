@@ -25,7 +25,7 @@ NUM_LENGTH_BINS = 20
 NUM_KEPT, NUM_KEPT_PER_TASK = 1_000, 2_000
 #: A word of up to three characters is one number of 63 bits, code points from 1; longer ones are strings.
 _CODE_BITS, _PACKED_CHARACTERS = 21, 3
-_MAX_WAITING, _MAX_DISTINCT = 1 << 20, 1 << 19
+_MAX_WAITING, _MAX_DISTINCT = 1 << 19, 1 << 18
 #: Strings take more room than numbers.
 _MAX_DISTINCT_LONG = 1 << 16
 
