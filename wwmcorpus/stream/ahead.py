@@ -54,25 +54,21 @@ class Workers:
     def __init__(self, maker: BatchMaker, num_workers: int, num_together: int) -> None:
         from torch.utils.data import DataLoader
 
-        self._maker, self._num_together = maker, num_together
-        self._places: Iterator[Place] = iter(())
+        self._maker, self._calls = maker, _Calls(num_together)
         self._loader: Any = DataLoader(
             _Together(maker),  # type: ignore[arg-type]
             batch_size=None,
-            sampler=_Calls(self._next_places),
+            sampler=self._calls,
             num_workers=num_workers,
             persistent_workers=True,
         )
 
     def run(self, places: Iterable[Place]) -> Generator[Batch, None, None]:
         """Give the batch of each place in order."""
-        self._places = iter(places)
+        self._calls.places = iter(places)
         for block in self._loader:
             for flat in unpacked(block.numpy().tobytes()):
                 yield self._maker.shaped(flat)
-
-    def _next_places(self) -> list[Place]:
-        return list(islice(self._places, self._num_together))
 
 
 class _Together:
@@ -88,10 +84,12 @@ class _Together:
 
 
 class _Calls:
-    """A sampler: whatever a function gives, until that is empty."""
+    """A sampler: several places at a time. It knows nothing of what reads it, lest workers wait for a cycle to go."""
 
-    def __init__(self, call: Callable[[], list[Place]]) -> None:
-        self._call = call
+    def __init__(self, num_together: int) -> None:
+        self.places: Iterator[Place] = iter(())
+        self._num_together = num_together
 
     def __iter__(self) -> Iterator[list[Place]]:
-        return iter(self._call, [])
+        while places := list(islice(self.places, self._num_together)):
+            yield places

@@ -77,11 +77,11 @@ class Stream:
         ``pair_label`` (rows,), int64; a mixture adds ``corpus_ids`` (rows,) int64; ``tail="pad"`` adds ``is_filler``
         (rows,) bool.
         """
-        begin = (self.epoch, self.batch_index)
-        made = self._made(self._places(begin))
+        rest = (self.epoch, self.batch_index), self.batches_per_epoch, self.options.endless
+        made = self._made(_places(*rest))
         try:
-            for place, batch in zip(self._places(begin), made, strict=True):
-                self.epoch, self.batch_index = self._after(place)
+            for (epoch, index), batch in zip(_places(*rest), made, strict=True):
+                self.epoch, self.batch_index = _after(epoch, index, self.batches_per_epoch)
                 yield batch
         finally:
             made.close()
@@ -131,17 +131,6 @@ class Stream:
         check_same(state, self.state_dict())
         self.epoch, self.batch_index = int(state["epoch"]), int(state["batch_index"])
 
-    def _places(self, place: Place) -> Iterator[Place]:
-        while True:
-            yield place
-            place = self._after(place)
-            if place[1] == 0 and not self.options.endless:
-                return
-
-    def _after(self, place: Place) -> Place:
-        epoch, index = place
-        return (epoch + 1, 0) if index + 1 == self.batches_per_epoch else (epoch, index + 1)
-
     def _made(self, places: Iterator[Place]) -> Generator[Batch, None, None]:
         options = self.options
         if options.num_workers:
@@ -150,3 +139,15 @@ class Stream:
         if options.prefetch_batches:
             return in_thread(lambda place: self.batch(*place), places, options.prefetch_batches)
         return (self.batch(*place) for place in places)
+
+
+def _places(begin: Place, batches_per_epoch: int, endless: bool) -> Iterator[Place]:
+    """Give the batches from ``begin`` to its epoch's end, or for ever."""
+    place = begin
+    while place == begin or place[1] or endless:
+        yield place
+        place = _after(*place, batches_per_epoch)
+
+
+def _after(epoch: int, index: int, batches_per_epoch: int) -> Place:
+    return (epoch + 1, 0) if index + 1 == batches_per_epoch else (epoch, index + 1)
