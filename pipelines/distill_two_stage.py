@@ -12,9 +12,7 @@ def main(arguments: list[str] | None = None) -> None:
     config = read_arguments(
         TwoStageConfig, Path(__file__).parent / "configs" / "two_stage_minirbt_h256.toml", arguments
     )
-    stages = jobs.two_stage(config)
-    print(stages.assistant.summary())
-    print(stages.student.summary())
+    print(jobs.two_stage(config).summary())
 
 
 if __name__ == "__main__":

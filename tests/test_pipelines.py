@@ -12,6 +12,8 @@ from wwmcorpus import cli, open_corpus
 
 PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
 TINY = "{layers = 1, hidden = 32, heads = 2, intermediate = 64}"
+#: A teacher of two steps knows nothing.
+ACCEPT = ["--set", "accept_teacher=true"]
 SHORT = ["--set", "training.steps=2", "--set", "training.global_batch_size=4", "--set", "training.evaluation_rows=4"]
 STAGE = "{steps = 2, global_batch_size = 4, evaluation_rows = 4}"
 
@@ -59,12 +61,14 @@ def test_the_teacher_is_a_model_for_transformers(runs: Path) -> None:
 
 def test_one_stage(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [*places(runs), "--set", f"teacher='{runs}/teacher'", "--set", f"output='{tmp_path}/student'", *SHORT]
+    arguments += ACCEPT
     recipe("distill_student", monkeypatch).main(arguments)
     assert BertForMaskedLM.from_pretrained(tmp_path / "student").config.hidden_size == 256
 
 
 def test_two_stages(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [*places(runs), "--set", f"teacher='{runs}/teacher'", "--set", f"output='{tmp_path}/two'"]
+    arguments += ACCEPT
     for stage in ("assistant", "student"):
         arguments += ["--set", f"{stage}.model={TINY}", "--set", f"{stage}.training={STAGE}"]
     recipe("distill_two_stage", monkeypatch).main(arguments)

@@ -1,5 +1,6 @@
 """The quickstart goes the whole road and says what it made; here with models of a moment."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
@@ -9,9 +10,14 @@ from transformers import AutoTokenizer, BertForMaskedLM
 
 from wwmcorpus import open_corpus, quickstart
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.training import StudentShape, Training
+from wwmcorpus.training import StudentShape, Training, TwoStageConfig
 
 TINY = StudentShape(layers=1, hidden=32, heads=2, intermediate=64)
+
+
+def accepting_its_teacher(make: Callable[[Path], TwoStageConfig]) -> Callable[[Path], TwoStageConfig]:
+    """Go on with a teacher of two steps, which knows nothing."""
+    return lambda output: make(output).model_copy(update={"accept_teacher": True})
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quickstart, "_training", lambda steps: short)
         patch.setattr(quickstart, "StudentShape", lambda **_: TINY)
+        patch.setattr(quickstart, "two_stage_config", accepting_its_teacher(quickstart.two_stage_config))
         quickstart.run_quickstart(output, console)
     return output, console.export_text()
 

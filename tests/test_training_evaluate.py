@@ -5,15 +5,18 @@ import math
 import numpy as np
 import pytest
 import torch
-from training_fakes import batch, tiny, tokenizer_folder
+from training_fakes import TEACHER, batch, tiny, tokenizer_folder
 from transformers import AutoTokenizer, BertForMaskedLM
 
 from wwmcorpus.errors import ConfigError, MissingExtraError, TrainingError
 from wwmcorpus.training.curves import draw_curves
-from wwmcorpus.training.evaluate import Figures, evaluate, unigram_baseline, word_numbers
+from wwmcorpus.training.evaluate import Figures, evaluate, evaluate_with_guesses, unigram_baseline, word_numbers
 from wwmcorpus.training.export import model_card, staged_folder, write_model
 from wwmcorpus.training.heads import load_masked_lm
+from wwmcorpus.training.held_out import hidden_cosine
+from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.reporting import Reporter, read_metrics
+from wwmcorpus.training.settings import DistillLosses
 
 
 def test_word_numbers_never_repeat_within_a_batch():
@@ -45,6 +48,33 @@ def test_figures_equal_a_naive_count():
     assert figures.piece_accuracy == pytest.approx(np.mean(pieces))
     assert figures.word_accuracy == pytest.approx(np.mean(words))
     assert figures.perplexity == pytest.approx(math.exp(figures.loss))
+
+
+def test_agreement_with_a_teacher_equals_a_naive_count():
+    student, teacher, rows = tiny(seed=5), tiny(TEACHER, seed=6), [batch(seed=seed) for seed in range(3)]
+    _, guesses = evaluate_with_guesses(teacher, rows)
+    agreed = []
+    for row in rows:
+        asked = row["labels"] != -100
+        inputs = {"input_ids": row["input_ids"], "attention_mask": row["attention_mask"]}
+        best = [model.eval()(**inputs).logits.argmax(-1)[asked] for model in (student, teacher)]
+        agreed += (best[0] == best[1]).tolist()
+    assert evaluate(student, rows, teacher_guesses=guesses).agreement == pytest.approx(np.mean(agreed))
+    assert evaluate(teacher, rows, teacher_guesses=guesses).agreement == 1
+    assert evaluate(student, rows).agreement is None
+
+
+def test_hidden_cosine_of_the_deepest_match():
+    student, teacher, row = tiny(seed=5).eval(), tiny(TEACHER, seed=6).eval(), batch()
+    objective = Objective(student, DistillLosses(), teacher)
+    inputs = {"input_ids": row["input_ids"], "attention_mask": row["attention_mask"], "output_hidden_states": True}
+    ours, theirs = (model(**inputs).hidden_states[-1].detach() for model in (student, teacher))
+    mine = objective.projections[-1](ours).detach()
+    cosine = (mine * theirs).sum(-1) / (mine.norm(dim=-1) * theirs.norm(dim=-1))
+    expected = float(cosine[row["attention_mask"].bool()].mean())
+    assert hidden_cosine(objective, teacher, [row], "fp32") == pytest.approx(expected, rel=1e-4)
+    unmatched = Objective(student, DistillLosses(layer_map="none"), teacher)
+    assert hidden_cosine(unmatched, teacher, [row], "fp32") is None
 
 
 def test_evaluation_leaves_the_mode_as_it_was():
@@ -91,21 +121,17 @@ def test_export_gives_the_same_logits(tmp_path):
     assert not any(parameter.requires_grad for parameter in load_masked_lm(str(tmp_path / "out")).parameters())
 
 
-def test_a_failed_run_leaves_no_output_and_a_full_folder_is_not_touched(tmp_path):
+def test_a_failed_run_leaves_no_output(tmp_path):
     with pytest.raises(RuntimeError), staged_folder(tmp_path / "out"):
         raise RuntimeError
     assert not (tmp_path / "out").exists()
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine").touch()
-    with pytest.raises(ConfigError, match="exists already"), staged_folder(tmp_path / "out"):
-        pass
 
 
 @pytest.mark.parametrize("config", [None, '{"model_type": "gpt2"}'])
 def test_bad_teacher(tmp_path, config):
     if config:
         (tmp_path / "config.json").write_text(config)
-    with pytest.raises(ConfigError, match="not a BERT" if config else "cannot be loaded"):
+    with pytest.raises(ConfigError, match="of a known kind: 'gpt2'" if config else "cannot be loaded"):
         load_masked_lm(str(tmp_path))
 
 
@@ -116,7 +142,10 @@ def test_teacher_without_head(tmp_path):
 
 
 def test_card_has_signature_recipe_and_figures():
-    figures = {"unigram baseline": Figures(7.0, 0.05, 0.08, 100, 60), "student after": Figures(6.0, 0.1, 0.2, 100, 60)}
+    figures = {
+        "unigram baseline": Figures(7.0, 0.05, 0.08, 100, 60),
+        "student after": Figures(6.0, 0.1, 0.2, 100, 60, 0.3, 0.9),
+    }
     card = model_card("student", "wwm|seg:ltp", "abc", {"teacher": "老师"}, figures)
     assert all(
         part in card
@@ -124,7 +153,7 @@ def test_card_has_signature_recipe_and_figures():
             "`wwm|seg:ltp`",
             "`abc`",
             '"teacher": "老师"',
-            "| student after | 6.000 | 403.4 | 10.0% | 20.0% |",
+            "| student after | 6.000 | 403.4 | 10.0% | 20.0% | 30.0% | 0.900 |",
             "60 words",
         )
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +13,10 @@ from rich.console import Console
 from training_fakes import VOCAB, batch, tokenizer_folder
 from transformers import BertForMaskedLM
 
-from wwmcorpus.errors import ConfigError, CorpusError
+from wwmcorpus.align import Vocabulary, load_tokenizer
+from wwmcorpus.errors import ConfigError, CorpusError, TrainingError
 from wwmcorpus.training import runs
+from wwmcorpus.training.curves import draw_curves
 from wwmcorpus.training.settings import DistillConfig, PretrainConfig, TwoStageConfig
 
 SHAPE = {"layers": 1, "hidden": 16, "heads": 2, "intermediate": 16, "max_positions": 40}
@@ -25,7 +27,7 @@ class FakeCorpus:
     def __init__(self, path, folder):
         self.path, self.tokenizer_folder = Path(path), folder
         self.fingerprint, self.signature = "f" * 64, "wwm|fake"
-        self.vocabulary = SimpleNamespace(num_pieces=VOCAB, pad_id=0, frame_ids=np.array([0, 2, 3, 4]), sha256="v")
+        self.vocabulary = Vocabulary.of(load_tokenizer(str(folder)))
 
     def __len__(self):
         return 0 if self.path.name == "empty" else 20
@@ -50,6 +52,7 @@ class FakeStream:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch, tmp_path):
     folder = tokenizer_folder(tmp_path / "tokenizer")
+    monkeypatch.setattr(runs, "draw_curves", lambda metrics, output: None)
     monkeypatch.setattr(runs, "open_corpus", lambda path: FakeCorpus(path, folder))
     monkeypatch.setattr(runs, "Stream", FakeStream)
 
@@ -101,20 +104,26 @@ def test_first_bias(tmp_path):
     assert begun[1].before.loss == pytest.approx(begun[1].baseline.loss, rel=0.02)
 
 
+def two_stage_config(tmp_path, **changes):
+    stage = {"model": SHAPE | {"hidden": 12}, "training": TRAINING | {"micro_batch_size": 2}}
+    values = {
+        "corpus": "corpus",
+        "validation": "held_out",
+        "output": str(tmp_path / "two"),
+        "teacher": str(tmp_path / "teacher"),
+        "accept_teacher": True,
+        "assistant": stage,
+        "student": stage | {"model": SHAPE},
+    }
+    return TwoStageConfig(**values | changes)
+
+
 def test_two_stages(tmp_path):
     teacher = runs.run_pretrain(pretrain_config(tmp_path))
-    stage = {"model": SHAPE | {"hidden": 12}, "training": TRAINING | {"micro_batch_size": 2}}
-    config = TwoStageConfig(
-        corpus="corpus",
-        validation="held_out",
-        output=str(tmp_path / "two"),
-        teacher=str(teacher.output),
-        assistant=stage,
-        student=stage | {"model": SHAPE},
-    )
-    result = runs.run_two_stage(config)
+    result = runs.run_two_stage(two_stage_config(tmp_path))
     assert result.assistant.teacher == teacher.after
-    assert result.student.teacher == result.assistant.after
+    seen_again = replace(result.assistant.after, agreement=None, hidden_cosine=None)
+    assert result.student.teacher == seen_again
     assert [path.name for path in (result.assistant.output, result.student.output)] == ["assistant", "student"]
     metrics = [json.loads(line) for line in (result.student.output / "metrics.jsonl").read_text().splitlines()]
     assert set(next(line for line in metrics if line["kind"] == "train")["terms"]) == {
@@ -135,6 +144,103 @@ def test_progress_bar_on_a_terminal(tmp_path):
 def test_no_validation_corpus(tmp_path):
     result = runs.run_pretrain(pretrain_config(tmp_path, validation=None))
     assert result.figures == {}
+
+
+def test_a_finished_run_is_found_and_one_with_other_settings_is_not_touched(tmp_path):
+    first = runs.run_pretrain(pretrain_config(tmp_path))
+    written = (first.output / "model.safetensors").stat().st_mtime_ns
+    again = runs.run_pretrain(pretrain_config(tmp_path))
+    assert again == replace(first, found=True, seconds=again.seconds)
+    assert "not run again" in again.summary()
+    assert (first.output / "model.safetensors").stat().st_mtime_ns == written
+    longer = pretrain_config(tmp_path, training=TRAINING | {"steps": 5})
+    with pytest.raises(ConfigError, match=r"training\.steps.* 4 .* 5 "):
+        runs.run_pretrain(longer)
+    with pytest.raises(ConfigError, match=r"inputs\.teacher"):
+        runs.run_distill(DistillConfig(**pretrain_config(tmp_path).values(), teacher=str(first.output)))
+
+
+def test_a_two_stage_run_goes_on_with_its_second_stage(tmp_path, monkeypatch):
+    runs.run_pretrain(pretrain_config(tmp_path))
+    whole = runs.run_two_stage(two_stage_config(tmp_path, output=str(tmp_path / "whole")))
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "run_distill", lambda *_: pytest.fail("stopped by a power cut"))
+        with pytest.raises(pytest.fail.Exception):
+            runs.run_two_stage(two_stage_config(tmp_path))
+    runs.run_distill(two_stage_config(tmp_path).stages()["assistant"])
+    result = runs.run_two_stage(two_stage_config(tmp_path))
+    assert (result.assistant.found, result.student.found) == (True, False)
+    assert result.student.after == whole.student.after
+    third = runs.run_two_stage(two_stage_config(tmp_path))
+    assert third.student.found
+
+
+def test_one_stage_control_and_curves(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "draw_curves", draw_curves)
+    teacher = runs.run_pretrain(pretrain_config(tmp_path))
+    result = runs.run_two_stage(two_stage_config(tmp_path, one_stage=True))
+    assert result.one_stage is not None
+    assert result.one_stage.steps == result.student.steps
+    assert result.one_stage.teacher == teacher.after
+    assert result.one_stage.before.loss == result.student.before.loss
+    lines = [line.split("  ")[1] for line in result.summary().split("\n") if line.startswith("  ")]
+    assert lines == ["unigram baseline", "teacher", "assistant", "student, two stages", "student, one stage"]
+    assert (tmp_path / "two" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_stage_folder_that_holds_something_else_is_refused_before_any_work(tmp_path):
+    (tmp_path / "two" / "student").mkdir(parents=True)
+    (tmp_path / "two" / "student" / "mine").touch()
+    with pytest.raises(ConfigError, match="exists already"):
+        runs.run_two_stage(two_stage_config(tmp_path))
+
+
+@pytest.mark.parametrize("validation", ["held_out", None])
+def test_a_teacher_with_a_random_head_is_stopped_at_the_gate(tmp_path, validation, caplog):
+    from training_fakes import tiny
+
+    tiny(seed=1).save_pretrained(tmp_path / "random")
+    values = pretrain_config(tmp_path, validation=validation, output=str(tmp_path / "student")).values()
+    config = DistillConfig(**values, teacher=str(tmp_path / "random"))
+    with pytest.raises(TrainingError, match=r"looks untrained: perplexity .*frequency alone gives .*--accept-teacher"):
+        runs.run_distill(config)
+    assert "no tokenizer beside it" in caplog.text
+    assert not (tmp_path / "student").exists()
+    runs.run_distill(config.model_copy(update={"accept_teacher": True}))
+    assert "teacher accepted as asked" in caplog.text
+
+
+def test_training_goes_on_from_a_checkpoint(tmp_path):
+    first = runs.run_pretrain(pretrain_config(tmp_path))
+    init = {"weights": str(first.output)}
+    more = runs.run_pretrain(pretrain_config(tmp_path, student=None, init=init, output=str(tmp_path / "more")))
+    assert more.before == first.after
+    num_weights = len(BertForMaskedLM.from_pretrained(first.output).state_dict())
+    assert (
+        f"{num_weights} of {num_weights} weights from {first.output}, layers 1"
+        in (more.output / "README.md").read_text()
+    )
+
+
+def test_frozen_weights_stay_and_the_others_move(tmp_path):
+    first = runs.run_pretrain(pretrain_config(tmp_path))
+    init = {"weights": str(first.output)}
+    frozen = pretrain_config(tmp_path, init=init, freeze=["bert.embeddings.*"], output=str(tmp_path / "frozen"))
+    before, after = (
+        BertForMaskedLM.from_pretrained(run.output).state_dict() for run in (first, runs.run_pretrain(frozen))
+    )
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name for name in before if name.startswith("bert.embeddings.")} <= same
+    assert "bert.encoder.layer.0.output.dense.weight" not in same
+
+
+def test_the_assistant_can_begin_with_layers_of_the_teacher(tmp_path):
+    runs.run_pretrain(pretrain_config(tmp_path, student=SHAPE | {"layers": 2}))
+    stage = {"model": SHAPE, "training": TRAINING, "init": {"weights": "teacher", "layers": [2]}}
+    result = runs.run_two_stage(two_stage_config(tmp_path, assistant=stage))
+    assert '"first_weights": "' in (result.assistant.output / "README.md").read_text()
+    with pytest.raises(ConfigError, match="there is no teacher to begin with"):
+        runs.run_pretrain(pretrain_config(tmp_path, init={"weights": "teacher"}, output=str(tmp_path / "none")))
 
 
 def test_output_that_exists_is_refused_before_any_work(tmp_path):
@@ -159,3 +265,15 @@ def test_teacher_of_another_vocabulary(tmp_path):
     tiny(vocab_size=50).save_pretrained(tmp_path / "other")
     with pytest.raises(ConfigError, match="the teacher has 50 pieces where 60 are expected"):
         runs.run_distill(DistillConfig(**pretrain_config(tmp_path).values(), teacher=str(tmp_path / "other")))
+
+
+def test_teacher_whose_ids_mean_other_pieces(tmp_path):
+    from training_fakes import tiny
+
+    folder = tokenizer_folder(tmp_path / "other")
+    text = (folder / "tokenizer.json").read_text("utf-8")
+    assert "\u4e02" in text
+    (folder / "tokenizer.json").write_text(text.replace("\u4e02", "\u9f98"), "utf-8")
+    tiny().save_pretrained(folder)
+    with pytest.raises(ConfigError, match="id 7 is '\u9f98' there, '\u4e02' in the corpus"):
+        runs.run_distill(DistillConfig(**pretrain_config(tmp_path).values(), teacher=str(folder)))

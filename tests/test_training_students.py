@@ -9,7 +9,7 @@ from training_fakes import STUDENT, VOCAB, tiny
 
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.settings import DistillConfig, PretrainConfig, StudentShape, TwoStageConfig
-from wwmcorpus.training.students import STUDENTS, build_student, num_parameters, set_output_bias, student_config
+from wwmcorpus.training.students import STUDENTS, build_student, freeze, num_parameters, set_output_bias, student_config
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,59 @@ def test_two_stages_become_two_distillations():
     config = TwoStageConfig(
         corpus="c", output="o", teacher="t", assistant=stage, student=stage | {"training": {"steps": 7}}
     )
-    first, second = config.stages()
+    first, second = config.stages().values()
     assert (first.teacher, first.output, first.training.steps) == ("t", "o/assistant", 5)
     assert (second.teacher, second.output, second.training.steps) == ("o/assistant", "o/student", 7)
     assert first.output_bias == "zero"
+
+
+def test_one_stage_comes_third_and_learns_from_the_teacher():
+    stage = {"model": "rbt3", "freeze": ["bert.embeddings.*"], "init": {"weights": "teacher"}}
+    config = TwoStageConfig(corpus="c", output="o", teacher="t", assistant=stage, student=stage, one_stage=True)
+    stages = config.stages()
+    assert [(name, run.teacher, run.output) for name, run in stages.items()] == [
+        ("assistant", "t", "o/assistant"),
+        ("student", "o/assistant", "o/student"),
+        ("one_stage", "t", "o/one_stage"),
+    ]
+    assert all(run.freeze == ("bert.embeddings.*",) and run.init.weights == "teacher" for run in stages.values())
+
+
+def test_one_stage_with_layers_matched_by_hand():
+    match = {"teacher_layer": 1, "student_layer": 1}
+    with pytest.raises(ConfigError, match="fit the assistant"):
+        TwoStageConfig(
+            corpus="c",
+            output="o",
+            teacher="t",
+            assistant={"model": "rbt3"},
+            student={"model": "rbt3", "losses": {"matches": [match]}},
+            one_stage=True,
+        )
+
+
+def test_a_run_needs_a_model():
+    with pytest.raises(ConfigError, match=r"no model that learns.*init\.weights"):
+        PretrainConfig(corpus="c", output="o")
+
+
+def test_a_folder_stands_for_its_config(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    assert student_config(str(tmp_path), 77).hidden_size == STUDENT.hidden
+
+
+def test_freezing_counts_what_is_left():
+    model = tiny()
+    left = freeze(model, ["bert.embeddings.*", "*.LayerNorm.*"])
+    assert left == sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    still = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert not any("embeddings" in name or "LayerNorm" in name for name in still)
+    assert "bert.encoder.layer.0.output.dense.bias" in still
+
+
+@pytest.mark.parametrize(
+    ("patterns", "match"), [(["*"], "every weight is frozen"), (["bert.embedings.*"], r"freeze\[0\]")]
+)
+def test_bad_freezing(patterns, match):
+    with pytest.raises(ConfigError, match=match):
+        freeze(tiny(), patterns)

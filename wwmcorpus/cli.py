@@ -21,7 +21,7 @@ from wwmcorpus.errors import ConfigError, WwmcorpusError, choices
 if TYPE_CHECKING:
     from wwmcorpus.corpus import Manifest
     from wwmcorpus.segment import SegmenterOptions
-    from wwmcorpus.training.results import RunResult
+    from wwmcorpus.training.results import RunResult, TwoStageResult
 
 app = typer.Typer(
     name="wwmcorpus",
@@ -38,6 +38,9 @@ PrintOption = Annotated[bool, typer.Option("--print-config", help="Print the res
 OutputOption = Annotated[str | None, typer.Option("--output", help="Folder to write.")]
 WordsOption = Annotated[str | None, typer.Option("--words", help="Your own words: one `word [frequency]` per line.")]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads of the segmenter, where it has several.", min=1)]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-teacher", help="Go on with a teacher whose head looks untrained.")
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="Of a neural model: auto, cpu or cuda.")]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="Of a neural model: fp32, bf16, fp16 or int8.")]
 
@@ -390,7 +393,7 @@ def train_segmenter(
 
 @app.command()
 def pretrain(config: ConfigOption = None, sets: SetOption = None, print_config: PrintOption = False) -> None:
-    """Pretrain a model by masked language modelling on a corpus."""
+    """Pretrain a model by masked language modelling on a corpus, from scratch or continued."""
     from wwmcorpus import jobs
     from wwmcorpus.training import PretrainConfig
 
@@ -398,23 +401,36 @@ def pretrain(config: ConfigOption = None, sets: SetOption = None, print_config: 
 
 
 @app.command()
-def distill(config: ConfigOption = None, sets: SetOption = None, print_config: PrintOption = False) -> None:
+def distill(
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    accept_teacher: AcceptOption = False,
+    print_config: PrintOption = False,
+) -> None:
     """Distil a student from a teacher on a corpus."""
     from wwmcorpus import jobs
     from wwmcorpus.training import DistillConfig
 
-    _report(jobs.distill(_settings(DistillConfig, config, sets, print_config), Console(stderr=True)))
+    settings = _settings(DistillConfig, config, sets, print_config, accept_teacher=accept_teacher or None)
+    _report(jobs.distill(settings, Console(stderr=True)))
 
 
 @app.command("two-stage")
-def two_stage(config: ConfigOption = None, sets: SetOption = None, print_config: PrintOption = False) -> None:
-    """Distil an assistant from a teacher, then a student from the assistant."""
+def two_stage(
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    one_stage: Annotated[
+        bool, typer.Option("--one-stage", help="Also distil the student straight from the teacher, to compare.")
+    ] = False,
+    accept_teacher: AcceptOption = False,
+    print_config: PrintOption = False,
+) -> None:
+    """Distil an assistant from a teacher, then a student from the assistant. A finished stage is not run again."""
     from wwmcorpus import jobs
     from wwmcorpus.training import TwoStageConfig
 
-    stages = jobs.two_stage(_settings(TwoStageConfig, config, sets, print_config), Console(stderr=True))
-    _report(stages.assistant)
-    _report(stages.student)
+    flags = {"accept_teacher": accept_teacher or None, "one_stage": one_stage or None}
+    _report(jobs.two_stage(_settings(TwoStageConfig, config, sets, print_config, **flags), Console(stderr=True)))
 
 
 def _settings(section: type[C], path: Path | None, sets: list[str] | None, print_only: bool, /, **flags: Any) -> C:
@@ -438,7 +454,7 @@ def _report_corpora(output: str, manifests: dict[str, Manifest]) -> None:
     _out.print(next(iter(manifests.values())).signature)
 
 
-def _report(result: RunResult) -> None:
+def _report(result: RunResult | TwoStageResult) -> None:
     _out.print(result.summary())
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wwmcorpus.segment.training import TrainedSegmenter
     from wwmcorpus.text.dedup import DedupConfig, KeepList
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
-    from wwmcorpus.training.runs import RunResult, TwoStageResult
+    from wwmcorpus.training.results import RunResult, TwoStageResult
 
 
 def build(config: BuildConfig, progress: Progress | None = None) -> dict[str, Manifest]:
@@ -278,7 +278,9 @@ def distill(config: DistillConfig, console: Console | None = None) -> RunResult:
 
 
 def two_stage(config: TwoStageConfig, console: Console | None = None) -> TwoStageResult:
-    """Distil an assistant from a teacher, then a student from the assistant; give both results.
+    """Distil an assistant from a teacher, then a student from the assistant; give all results.
+
+    A stage that was finished before is found and not run again; ``one_stage`` adds the control without an assistant.
 
     Args:
         config: The run.

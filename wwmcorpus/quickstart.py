@@ -36,7 +36,8 @@ from wwmcorpus.training import (
 from wwmcorpus.training.curves import draw_curves
 from wwmcorpus.training.evaluate import Figures
 from wwmcorpus.training.reporting import METRICS_FILE
-from wwmcorpus.training.runs import RunResult, run_pretrain, run_two_stage
+from wwmcorpus.training.results import RunResult
+from wwmcorpus.training.runs import run_pretrain, run_two_stage
 
 SENTENCE = "他花了10万块，在南京市长江大桥旁边租下一间卖T恤的小店。"
 _MARK = ".wwmcorpus-quickstart"

@@ -10,6 +10,7 @@ Only the settings are imported here, so that a configuration is checked without 
 from wwmcorpus.training.settings import (
     DistillConfig,
     DistillLosses,
+    Initialisation,
     LayerMatch,
     Optimiser,
     PretrainConfig,
@@ -22,6 +23,7 @@ from wwmcorpus.training.settings import (
 __all__ = [
     "DistillConfig",
     "DistillLosses",
+    "Initialisation",
     "LayerMatch",
     "Optimiser",
     "PretrainConfig",

@@ -6,9 +6,10 @@ The unigram baseline stands beside every figure: a model that does no better has
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ class Figures:
         word_accuracy: Share of the masked words of which all pieces are right; None where words are not known.
         num_pieces: Masked pieces.
         num_words: Masked words, or None.
+        agreement: Share of the masked pieces whose best guess is also the teacher's; None without a teacher.
+        hidden_cosine: Mean cosine of the deepest matched hidden state, projected, with the teacher's; None without a
+            match.
     """
 
     loss: float
@@ -38,6 +42,8 @@ class Figures:
     word_accuracy: float | None
     num_pieces: int
     num_words: int | None
+    agreement: float | None = None
+    hidden_cosine: float | None = None
 
     @property
     def perplexity(self) -> float:
@@ -48,13 +54,18 @@ class Figures:
         """Give plain values, perplexity included."""
         return {**asdict(self), "perplexity": self.perplexity}
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """Give the figures back from ``content``."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
+
 
 class _Tally:
     """Running sums of an evaluation."""
 
     def __init__(self) -> None:
         self.loss = 0.0
-        self.num_pieces = self.pieces_right = self.num_words = self.words_right = 0
+        self.num_pieces = self.pieces_right = self.num_words = self.words_right = self.pieces_agreed = 0
         self.knows_words = True
 
     def add(self, batch: Mapping[str, Tensor], loss: float, right: Tensor) -> None:
@@ -71,8 +82,11 @@ class _Tally:
         self.num_words += len(sizes)
         self.words_right += int((num_right == sizes).sum())
 
-    def figures(self) -> Figures:
+    def figures(self, has_teacher: bool = False) -> Figures:
         """Give the means.
+
+        Args:
+            has_teacher: Whether ``pieces_agreed`` was counted.
 
         Raises:
             TrainingError: nothing was masked.
@@ -81,9 +95,9 @@ class _Tally:
             raise TrainingError("there is nothing to evaluate", fix="Give a validation corpus with at least one word.")
         words = self.words_right / self.num_words if self.knows_words else None
         accuracy = self.pieces_right / self.num_pieces
-        return Figures(
-            self.loss / self.num_pieces, accuracy, words, self.num_pieces, self.num_words if self.knows_words else None
-        )
+        agreement = self.pieces_agreed / self.num_pieces if has_teacher else None
+        num_words = self.num_words if self.knows_words else None
+        return Figures(self.loss / self.num_pieces, accuracy, words, self.num_pieces, num_words, agreement)
 
 
 def word_numbers(word_start: Tensor) -> Tensor:
@@ -92,7 +106,12 @@ def word_numbers(word_start: Tensor) -> Tensor:
     return word_start.long().cumsum(dim=1) + torch.arange(rows).unsqueeze(1) * (length + 1)
 
 
-def evaluate(model: BertForMaskedLM, batches: Iterable[Mapping[str, Tensor]], precision: str = "fp32") -> Figures:
+def evaluate(
+    model: BertForMaskedLM,
+    batches: Iterable[Mapping[str, Tensor]],
+    precision: str = "fp32",
+    teacher_guesses: Sequence[Tensor] | None = None,
+) -> Figures:
     """Evaluate a model; its training mode is left as it was.
 
     Args:
@@ -100,22 +119,58 @@ def evaluate(model: BertForMaskedLM, batches: Iterable[Mapping[str, Tensor]], pr
         batches: CPU tensors ``input_ids``, ``attention_mask``, ``labels`` (B, L) int64, -100 = not masked, and
             ``word_start`` (B, L) bool where words are to be counted.
         precision: ``"fp32"`` or ``"bf16"``.
+        teacher_guesses: What ``evaluate_with_guesses`` gave for the same batches and the teacher.
 
     Raises:
         TrainingError: nothing is masked.
     """
-    tally, was_training = _Tally(), model.training
-    model.train(False)
-    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    tally = _Tally()
+    for index, (batch, targets, loss, guesses) in enumerate(_guess(model, batches, precision)):
+        tally.add(batch, loss, guesses == targets)
+        if teacher_guesses is not None:
+            tally.pieces_agreed += int((guesses == teacher_guesses[index]).sum())
+    return tally.figures(teacher_guesses is not None)
+
+
+def evaluate_with_guesses(
+    model: BertForMaskedLM, batches: Iterable[Mapping[str, Tensor]], precision: str = "fp32"
+) -> tuple[Figures, list[Tensor]]:
+    """Evaluate a teacher as ``evaluate`` does, and keep its best guess for each masked piece.
+
+    Returns:
+        The figures, and for each batch (num_masked,) int64 on the CPU, in the order of the flattened grid.
+    """
+    tally, kept = _Tally(), []
+    for batch, targets, loss, guesses in _guess(model, batches, precision):
+        tally.add(batch, loss, guesses == targets)
+        kept.append(guesses)
+    return tally.figures(), kept
+
+
+def _guess(
+    model: BertForMaskedLM, batches: Iterable[Mapping[str, Tensor]], precision: str
+) -> Iterator[tuple[Mapping[str, Tensor], Tensor, float, Tensor]]:
+    """Give each batch with its true pieces, its summed loss and the best guesses, both (num_masked,) on the CPU."""
+    with evaluating(model):
         for batch in batches:
-            for cut in micro_batches(batch):
+            with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision != "fp32"):
+                (cut,) = micro_batches(batch)
                 on_device = cut.to(model.device)
                 logits = forward_masked(model, on_device).logits_MV
                 assert logits is not None
-                right = logits.argmax(dim=-1) == on_device.targets_M
-                tally.add(batch, float(hard_label_sum(logits, on_device.targets_M)), right.cpu())
-    model.train(was_training)
-    return tally.figures()
+                loss = float(hard_label_sum(logits, on_device.targets_M))
+            yield batch, cut.targets_M, loss, logits.argmax(dim=-1).cpu()
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and back into its own."""
+    was_training = model.training
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def unigram_baseline(

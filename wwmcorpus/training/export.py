@@ -11,20 +11,8 @@ from typing import Any
 
 from transformers import BertForMaskedLM
 
-from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.evaluate import Figures
 from wwmcorpus.training.heads import quiet_progress
-
-
-def check_output(output: Path) -> None:
-    """Raise ConfigError when a folder holds something already."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigError(
-            "the output exists already",
-            value=str(output),
-            where="output",
-            fix="Name another folder, or delete this one.",
-        )
 
 
 @contextmanager
@@ -33,7 +21,6 @@ def staged_folder(output: Path) -> Iterator[Path]:
 
     After an error it stays, named ``*.partial``, until the next run with this output.
     """
-    check_output(output)
     partial = output.with_name(f"{output.name}.partial")
     if partial.exists():
         shutil.rmtree(partial)
@@ -77,8 +64,9 @@ def _table(figures: Mapping[str, Figures]) -> list[str]:
     some = next(iter(figures.values()))
     words = "" if some.num_words is None else f" of {some.num_words:,} words"
     head = [
-        "| | loss (nats per masked piece) | perplexity | pieces right | whole words right |",
-        "|---|---|---|---|---|",
+        "| | loss (nats per masked piece) | perplexity | pieces right | whole words right | guesses as the teacher "
+        "| cosine with the teacher |",
+        "|---|---|---|---|---|---|---|",
     ]
     return [
         *head,
@@ -89,5 +77,7 @@ def _table(figures: Mapping[str, Figures]) -> list[str]:
 
 
 def _row(name: str, figures: Figures) -> str:
-    words = "" if figures.word_accuracy is None else f"{figures.word_accuracy:.1%}"
-    return f"| {name} | {figures.loss:.3f} | {figures.perplexity:,.1f} | {figures.piece_accuracy:.1%} | {words} |"
+    shares = (figures.piece_accuracy, figures.word_accuracy, figures.agreement)
+    shown = ["" if share is None else f"{share:.1%}" for share in shares]
+    cosine = "" if figures.hidden_cosine is None else f"{figures.hidden_cosine:.3f}"
+    return " | ".join([f"| {name}", f"{figures.loss:.3f}", f"{figures.perplexity:,.1f}", *shown, cosine]) + " |"

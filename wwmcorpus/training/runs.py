@@ -2,128 +2,116 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
 from transformers import BertForMaskedLM
 
 from wwmcorpus.corpus import open_corpus
 from wwmcorpus.corpus.reader import Corpus
-from wwmcorpus.errors import ConfigError
+from wwmcorpus.errors import ConfigError, MissingExtraError
 from wwmcorpus.stream import Stream
-from wwmcorpus.training.evaluate import Figures, evaluate, unigram_baseline
-from wwmcorpus.training.export import check_output, model_card, staged_folder, write_model
+from wwmcorpus.training.curves import draw_curves
+from wwmcorpus.training.evaluate import evaluate, unigram_baseline
+from wwmcorpus.training.export import model_card, staged_folder, write_model
 from wwmcorpus.training.heads import load_masked_lm
+from wwmcorpus.training.held_out import EVALUATION_SEED, Batches, HeldOut
+from wwmcorpus.training.initialise import initialise
 from wwmcorpus.training.objective import Objective, check_vocabulary
 from wwmcorpus.training.reporting import METRICS_FILE, Reporter
-from wwmcorpus.training.settings import DistillConfig, PretrainConfig, Training, TwoStageConfig
-from wwmcorpus.training.students import build_student, set_output_bias, student_config
+from wwmcorpus.training.results import (
+    RunResult,
+    TwoStageResult,
+    check_free_or_run,
+    find_run,
+    run_identity,
+    weights_sha256,
+    write_run,
+)
+from wwmcorpus.training.settings import DistillConfig, PretrainConfig, TwoStageConfig
+from wwmcorpus.training.students import build_student, freeze, set_output_bias, student_config
+from wwmcorpus.training.teacher_gate import check_knowledge, check_tokenizer
 from wwmcorpus.training.trainer import Trainer, make_accelerator
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Held-out rows are masked with this seed in every run, so that runs can be compared.
-EVALUATION_SEED = 0
+CURVES_FILE = "curves.png"
+#: Rows that a teacher is tried on where there is no validation corpus.
+_NUM_PROBE_ROWS = 64
 
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run made.
-
-    Attributes:
-        output: The Hugging Face folder, with ``metrics.jsonl`` and a card.
-        steps: Optimiser steps.
-        seconds: Wall time of the run, loading and evaluation included.
-        baseline: Held-out figures of the unigram model; None without a validation corpus, like those below.
-        before: Held-out figures of the student with its first weights.
-        after: Held-out figures of the trained student.
-        teacher: Held-out figures of the teacher; None in pretraining.
-    """
-
-    output: Path
-    steps: int
-    seconds: float
-    baseline: Figures | None = None
-    before: Figures | None = None
-    after: Figures | None = None
-    teacher: Figures | None = None
-
-    @property
-    def figures(self) -> dict[str, Figures]:
-        """The figures that there are, by the names of the card's rows."""
-        rows = {
-            "unigram baseline": self.baseline,
-            "teacher": self.teacher,
-            "student before": self.before,
-            "student after": self.after,
-        }
-        return {name: figures for name, figures in rows.items() if figures is not None}
-
-    def summary(self) -> str:
-        """Give the lines that a command ends with: where the model lies, and its figures on held-out text."""
-        lines = [f"{self.output}: {self.steps} steps in {self.seconds:.0f} s"]
-        for name, figures in self.figures.items():
-            words = "" if figures.word_accuracy is None else f", {figures.word_accuracy:.1%} of masked words right"
-            lines.append(f"  {name:<18} loss {figures.loss:.3f}{words}")
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class TwoStageResult:
-    """What a two-stage run made."""
-
-    assistant: RunResult
-    student: RunResult
+_log = logging.getLogger(__name__)
 
 
 def run_pretrain(config: PretrainConfig, console: Console | None = None) -> RunResult:
-    """Train a model from random weights by masked language modelling.
+    """Train a model by masked language modelling, from random weights or continued from a checkpoint.
+
+    A run that its folder holds finished, with the same settings and inputs, is given back and not run again.
 
     Args:
         config: The run.
         console: For a progress bar, where it is a terminal.
 
     Raises:
-        ConfigError: student, corpus and settings do not fit together, or the output exists.
+        ConfigError: student, corpus and settings do not fit together, or the output holds something else.
         CorpusError: a corpus cannot be opened or has fewer rows than a global batch.
         TrainingError: the loss is no longer a number.
     """
-    return _run(config, None, console)
+    return _run(config, console)
 
 
 def run_distill(config: DistillConfig, console: Console | None = None) -> RunResult:
-    """Distil a student from a teacher. Arguments and errors as for ``run_pretrain``."""
-    check_output(Path(config.output))
-    return _run(config, load_masked_lm(config.teacher), console)
+    """Distil a student from a teacher: pretraining with a teacher. Arguments and errors as for ``run_pretrain``.
+
+    Raises:
+        TrainingError: also where the teacher knows no more than piece frequencies and is not accepted as it is.
+    """
+    return _run(config, console)
 
 
 def run_two_stage(config: TwoStageConfig, console: Console | None = None) -> TwoStageResult:
-    """Distil an assistant from the teacher, then the student from the assistant. Errors as for ``run_pretrain``."""
-    first, second = config.stages()
-    check_output(Path(second.output))
-    return TwoStageResult(assistant=run_distill(first, console), student=run_distill(second, console))
+    """Distil an assistant from the teacher, then the student from the assistant, and on request from the teacher.
+
+    A stage that was finished before is found and not run again. Errors as for ``run_distill``. With matplotlib the
+    curves of all stages go into ``output/curves.png``.
+    """
+    stages = config.stages()
+    for stage in stages.values():
+        check_free_or_run(Path(stage.output))
+    made = {name: run_distill(stage, console) for name, stage in stages.items()}
+    _draw({name: run.output / METRICS_FILE for name, run in made.items()}, Path(config.output) / CURVES_FILE)
+    return TwoStageResult(**made)
 
 
-def _run(config: PretrainConfig, teacher: BertForMaskedLM | None, console: Console | None) -> RunResult:
+def _run(config: PretrainConfig, console: Console | None) -> RunResult:
     started, training, output = time.perf_counter(), config.training, Path(config.output)
-    check_output(output)
+    check_free_or_run(output)
     corpus = open_corpus(config.corpus)
+    identity = _identity(config, corpus)
+    finished = find_run(output, identity)
+    if finished is not None:
+        return finished
     held_out = _held_out(config, corpus)
-    objective = _objective(config, corpus, teacher)
+    teacher = _teacher(config, corpus)
+    objective, first_weights = _objective(config, corpus, teacher)
     accelerator = make_accelerator(training, find_unused_parameters=not objective.needs_logits)
-    rank, num_ranks = accelerator.process_index, accelerator.num_processes
+    rank, num_ranks, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     stream = Stream(corpus, training.global_batch_size, training.seed, rank, num_ranks, config.masking)
-    staging = staged_folder(output) if accelerator.is_main_process else nullcontext(output)
+    staging = staged_folder(output) if is_main else nullcontext(output)
     with (
         staging as folder,
-        Reporter(output.name, training.steps, folder / METRICS_FILE, console, accelerator.is_main_process) as reporter,
+        Reporter(output.name, training.steps, folder / METRICS_FILE, console, is_main) as reporter,
     ):
-        evaluation = _Evaluation(objective.student, held_out, training, reporter)
+        if teacher is not None:
+            teacher.to(accelerator.device)
+        evaluation = HeldOut(objective, held_out, training, reporter, teacher)
+        evaluation.compare_with(corpus)
+        if isinstance(config, DistillConfig) and teacher is not None:
+            _gate(config, corpus, teacher, evaluation)
         trainer = Trainer(
             objective,
             stream,
@@ -134,67 +122,104 @@ def _run(config: PretrainConfig, teacher: BertForMaskedLM | None, console: Conso
             reporter=reporter,
             evaluate=evaluation,
         )
-        baseline, teacher_figures = evaluation.references(corpus, teacher)
         trainer.run()
-        seconds = time.perf_counter() - started
         result = RunResult(
-            output, training.steps, seconds, baseline, evaluation.first, evaluation.last, teacher_figures
+            output,
+            training.steps,
+            time.perf_counter() - started,
+            baseline=evaluation.baseline,
+            before=evaluation.first,
+            after=evaluation.last,
+            teacher=evaluation.teacher_figures,
         )
-        if accelerator.is_main_process:
+        if is_main:
             write_model(folder, objective.student, corpus.tokenizer_folder)
-            card = model_card(output.name, corpus.signature, corpus.fingerprint, config.values(), result.figures)
+            recipe = config.values() | {"first_weights": first_weights}
+            card = model_card(output.name, corpus.signature, corpus.fingerprint, recipe, result.figures)
             (folder / "README.md").write_text(card, encoding="utf-8")
+            _draw({output.name: folder / METRICS_FILE}, folder / CURVES_FILE)
+            write_run(folder, identity, result, {name: version(name) for name in ("torch", "transformers")})
     accelerator.wait_for_everyone()
     return result
 
 
-class _Evaluation:
-    """The evaluations of one run: the trainer calls it with the number of finished steps."""
-
-    def __init__(
-        self, student: BertForMaskedLM, batches: list[dict[str, Tensor]], training: Training, reporter: Reporter
-    ) -> None:
-        self.student, self.batches, self.training, self.reporter = student, batches, training, reporter
-        self.first: Figures | None = None
-        self.last: Figures | None = None
-
-    def __call__(self, step: int) -> None:
-        if self.batches:
-            self.last = evaluate(self.student, self.batches, self.training.precision)
-            self.first = self.first or self.last
-            self.reporter.record("evaluation", step, **self.last.content())
-
-    def references(self, corpus: Corpus, teacher: BertForMaskedLM | None) -> tuple[Figures | None, Figures | None]:
-        """Evaluate what the student is to be compared with: the unigram baseline and the teacher."""
-        if not self.batches:
-            return None, None
-        baseline = unigram_baseline(corpus.piece_counts(), self.batches, corpus.vocabulary.frame_ids.tolist())
-        self.reporter.record("baseline", 0, **baseline.content())
-        if teacher is None:
-            return baseline, None
-        figures = evaluate(teacher, self.batches, self.training.precision)
-        self.reporter.record("teacher", 0, **figures.content())
-        return baseline, figures
+def _identity(config: PretrainConfig, corpus: Corpus) -> dict[str, Any]:
+    """Give what decides the run: its settings, and hashes of the corpora and models that it reads."""
+    validation = None if config.validation is None else open_corpus(config.validation).fingerprint
+    hashes = {"corpus": corpus.fingerprint, "validation": validation}
+    if isinstance(config, DistillConfig):
+        hashes["teacher"] = weights_sha256(config.teacher)
+    if config.init is not None:
+        hashes["init"] = weights_sha256(config.init.weights)
+    return run_identity(config.values(), hashes)
 
 
-def _objective(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | None) -> Objective:
-    vocabulary, seed = corpus.vocabulary, config.training.seed
-    if teacher is not None:
-        check_vocabulary("teacher", teacher.config.vocab_size, vocabulary.num_pieces)
-    student = build_student(student_config(config.student, vocabulary.num_pieces, vocabulary.pad_id), seed)
-    if config.output_bias == "log_frequency":
+def _teacher(config: PretrainConfig, corpus: Corpus) -> BertForMaskedLM | None:
+    """Load the teacher of a distillation and compare its pieces with the corpus's; None for pretraining."""
+    if not isinstance(config, DistillConfig):
+        return None
+    teacher = load_masked_lm(config.teacher)
+    check_vocabulary("teacher", teacher.config.vocab_size, corpus.vocabulary.num_pieces)
+    check_tokenizer("teacher", config.teacher, corpus.vocabulary)
+    return teacher
+
+
+def _gate(config: DistillConfig, corpus: Corpus, teacher: BertForMaskedLM, evaluation: HeldOut) -> None:
+    """Try the teacher on held-out rows, or without any on a few of the corpus."""
+    figures, baseline = evaluation.teacher_figures, evaluation.baseline
+    if figures is None or baseline is None:
+        size = min(_NUM_PROBE_ROWS, len(corpus))
+        rows = [Stream(corpus, size, EVALUATION_SEED, masking=config.masking).batch(0, 0)]
+        figures = evaluate(teacher, rows, config.training.precision)
+        baseline = unigram_baseline(corpus.piece_counts(), rows, corpus.vocabulary.frame_ids.tolist())
+    check_knowledge(config.teacher, figures, baseline, config.accept_teacher)
+
+
+def _objective(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | None) -> tuple[Objective, str]:
+    """Give the objective, and one line that says where the student's first weights come from."""
+    vocabulary, seed, told = corpus.vocabulary, config.training.seed, "random"
+    source = None if config.init is None else _source(config, corpus, teacher)
+    if config.student is None and source is not None:
+        shape = type(source.config)(**source.config.to_dict())
+    else:
+        assert config.student is not None
+        shape = student_config(config.student, vocabulary.num_pieces, vocabulary.pad_id)
+    student, has_head = build_student(shape, seed), False
+    if config.init is not None and source is not None:
+        copied = initialise(student, source, config.init)
+        told, has_head = copied.summary(config.init.weights), copied.has_head
+        _log.info("first weights: %s", told)
+    if config.output_bias == "log_frequency" and not has_head:
         set_output_bias(student, corpus.piece_counts(), vocabulary.frame_ids.tolist())
-    return Objective(student, config.losses if isinstance(config, DistillConfig) else None, teacher, seed)
+    if config.freeze:
+        _log.info("frozen: %s; %d numbers learn", ", ".join(config.freeze), freeze(student, config.freeze))
+    return Objective(student, config.losses if isinstance(config, DistillConfig) else None, teacher, seed), told
 
 
-def _held_out(config: PretrainConfig, corpus: Corpus) -> list[dict[str, Tensor]]:
+def _source(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | None) -> BertForMaskedLM:
+    """Give the model whose weights the student begins with."""
+    assert config.init is not None
+    if config.init.weights == "teacher":
+        if teacher is None:
+            raise ConfigError(
+                "there is no teacher to begin with", where="init.weights", fix="Give a folder or hub id, or distil."
+            )
+        return teacher
+    source = load_masked_lm(config.init.weights, "source of the first weights")
+    check_vocabulary("source of the first weights", source.config.vocab_size, corpus.vocabulary.num_pieces)
+    check_tokenizer("source of the first weights", config.init.weights, corpus.vocabulary)
+    return source
+
+
+def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:
     """Give the fixed batches of every evaluation, the same on every rank; none without a validation corpus."""
     if config.validation is None:
         return []
     validation, training = open_corpus(config.validation), config.training
     if validation.vocabulary.sha256 != corpus.vocabulary.sha256:
         raise ConfigError(
-            "training and validation corpus have different vocabularies",
+            f"training and validation corpus have different vocabularies, {corpus.vocabulary.sha256[:8]} and "
+            f"{validation.vocabulary.sha256[:8]}",
             where="validation",
             fix="Build both with one tokenizer.",
         )
@@ -210,3 +235,10 @@ def _held_out(config: PretrainConfig, corpus: Corpus) -> list[dict[str, Tensor]]
     size = min(range(min(num_rows, 16), min(num_rows, 32) + 1), key=lambda rows: (num_rows % rows, -rows))
     stream = Stream(validation, size, EVALUATION_SEED, masking=config.masking)
     return [stream.batch(draw, index) for draw in range(training.evaluation_draws) for index in range(num_rows // size)]
+
+
+def _draw(metrics: dict[str, Path], output: Path) -> None:
+    try:
+        draw_curves(metrics, output)
+    except MissingExtraError as error:
+        _log.info("no picture of the curves: %s", error)

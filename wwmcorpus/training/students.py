@@ -7,6 +7,7 @@ Source: MiniRBT, https://github.com/iflytek/MiniRBT; HFL's RBT models, https://g
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,15 +35,17 @@ def student_config(student: str | StudentShape, vocab_size: int, pad_id: int = 0
     """Give the Hugging Face configuration of a student.
 
     Args:
-        student: A name of ``STUDENTS``, the path of a JSON file with ``BertConfig`` fields, or a shape.
+        student: A name of ``STUDENTS``, the path of a JSON file with ``BertConfig`` fields or of a folder with a
+            ``config.json``, or a shape.
         vocab_size: Pieces in the vocabulary of the corpus; replaces what a JSON file says.
         pad_id: The padding piece.
 
     Raises:
         ConfigError: the name is unknown, or the JSON file is not a BERT's.
     """
-    if isinstance(student, str) and (student.endswith(".json") or "/" in student):
-        return _from_json(Path(student), vocab_size, pad_id)
+    if isinstance(student, str) and (student.endswith(".json") or "/" in student or Path(student).is_dir()):
+        path = Path(student)
+        return _from_json(path / "config.json" if path.is_dir() else path, vocab_size, pad_id)
     shape = STUDENTS.get(student) if isinstance(student, str) else student
     if shape is None:
         close = nearest(str(student), STUDENTS)
@@ -91,6 +94,37 @@ def set_dropout(model: torch.nn.Module, probability: float) -> None:
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = probability
+
+
+def freeze(model: torch.nn.Module, patterns: Sequence[str]) -> int:
+    """Stop weights from learning, and give how many numbers are left that learn.
+
+    Args:
+        model: The student.
+        patterns: Of weight names, with ``*`` for anything: ``"bert.embeddings.*"``.
+
+    Raises:
+        ConfigError: a pattern names no weight, or nothing is left that learns.
+    """
+    named = dict(model.named_parameters())
+    for index, pattern in enumerate(patterns):
+        found = fnmatch.filter(named, pattern)
+        if not found:
+            close = nearest(pattern, named)
+            raise ConfigError(
+                "no weight has such a name",
+                value=pattern,
+                where=f"freeze[{index}]",
+                fix=f"Names look like {close or next(iter(named))!r}; * stands for anything.",
+            )
+        for name in found:
+            named[name].requires_grad_(False)
+    learning = sum(weight.numel() for weight in named.values() if weight.requires_grad)
+    if not learning:
+        raise ConfigError(
+            "every weight is frozen", value=tuple(patterns), where="freeze", fix="Leave something to learn."
+        )
+    return learning
 
 
 def num_parameters(config: BertConfig) -> int:

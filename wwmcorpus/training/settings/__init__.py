@@ -4,19 +4,22 @@ Every number has its unit and range beside it. Where a default differs from Mini
 """
 
 from wwmcorpus.training.settings.loop import Optimiser, Training
-from wwmcorpus.training.settings.losses import DistillLosses, LayerMatch
+from wwmcorpus.training.settings.losses import DistillLosses, LayerMatch, TemperatureSchedule, WeightSchedule
 from wwmcorpus.training.settings.runs import DistillConfig, PretrainConfig, Stage, TwoStageConfig
-from wwmcorpus.training.settings.shapes import Student, StudentShape
+from wwmcorpus.training.settings.shapes import Initialisation, Student, StudentShape
 
 __all__ = [
     "DistillConfig",
     "DistillLosses",
+    "Initialisation",
     "LayerMatch",
     "Optimiser",
     "PretrainConfig",
     "Stage",
     "Student",
     "StudentShape",
+    "TemperatureSchedule",
     "Training",
     "TwoStageConfig",
+    "WeightSchedule",
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wwmcorpus.config import Config
-from wwmcorpus.masking.scheme import WholeWordMasking
+from wwmcorpus.errors import ConfigError
+from wwmcorpus.masking.scheme import WholeWordMasking, WordPredictingMasking
 from wwmcorpus.training.settings.loop import Optimiser, Training
 from wwmcorpus.training.settings.losses import DistillLosses
-from wwmcorpus.training.settings.shapes import Student
+from wwmcorpus.training.settings.shapes import Initialisation, Student
 
 
 class _Run(Config):
@@ -23,35 +24,53 @@ class _Run(Config):
     #: Folder to be made; it must not exist or be empty.
     output: str
     #: Which words are masked, in training and in evaluation.
-    masking: WholeWordMasking = Field(default_factory=WholeWordMasking)
+    masking: WordPredictingMasking = Field(default_factory=WholeWordMasking)
 
 
 class PretrainConfig(_Run):
-    """Masked language modelling from random weights."""
+    """Masked language modelling, from random weights or continued from a checkpoint."""
 
-    #: The model that learns.
-    student: Student
-    #: First bias of the output layer: "log_frequency" starts the student as the unigram model of the corpus, so that no
-    #: steps go into learning how often each piece occurs; "zero" is BERT's.
+    #: The model that learns; None = of the shape of ``init.weights``, whose training goes on.
+    student: Student | None = None
+    #: First weights from another model; None = random ones.
+    init: Initialisation | None = None
+    #: Weights that do not learn, as patterns of their names: "bert.embeddings.*", "bert.encoder.layer.0.*".
+    freeze: tuple[str, ...] = Field(default=(), strict=False)
+    #: First bias of the output layer, unless a head is copied: "log_frequency" starts the student as the unigram model
+    #: of the corpus, so that no steps go into learning how often each piece occurs; "zero" is BERT's.
     output_bias: Literal["log_frequency", "zero"] = "log_frequency"
     training: Training = Field(default_factory=Training)
     optimiser: Optimiser = Field(default_factory=Optimiser)
 
+    @model_validator(mode="after")
+    def _something_learns(self) -> PretrainConfig:
+        if self.student is None and self.init is None:
+            raise ConfigError(
+                "there is no model that learns",
+                where="student",
+                fix="Give student, or init.weights to continue a model.",
+            )
+        return self
+
 
 class DistillConfig(PretrainConfig):
-    """Distillation from one teacher."""
+    """Distillation from one teacher: the same with something to compare with."""
 
     #: Folder or hub id of a masked language model with the corpus's vocabulary.
     teacher: str
+    #: Go on with a teacher that knows no more of held-out text than the frequency of its pieces.
+    accept_teacher: bool = False
     losses: DistillLosses = Field(default_factory=DistillLosses)
 
 
 class Stage(Config):
-    """One distillation of a two-stage run."""
+    """One distillation of a two-stage run. The fields are those of ``DistillConfig``."""
 
-    #: The model that learns: a name of the registry, the path of a ``config.json``, or an inline table.
+    #: The model that learns: as ``student`` of ``DistillConfig``.
     model: Student
-    #: First bias of the output layer, as in ``PretrainConfig``.
+    #: "teacher" in ``init.weights`` is the teacher of this stage.
+    init: Initialisation | None = None
+    freeze: tuple[str, ...] = Field(default=(), strict=False)
     output_bias: Literal["log_frequency", "zero"] = "log_frequency"
     training: Training = Field(default_factory=Training)
     optimiser: Optimiser = Field(default_factory=Optimiser)
@@ -63,19 +82,33 @@ class TwoStageConfig(_Run):
 
     #: Folder or hub id of the first teacher.
     teacher: str
+    #: As in ``DistillConfig``, for the first teacher and the assistant.
+    accept_teacher: bool = False
     assistant: Stage
     student: Stage
+    #: Also distil the student straight from the teacher, with the student's own settings and as many steps, into
+    #: ``output/one_stage``: what the assistant is worth.
+    one_stage: bool = False
 
-    def stages(self) -> tuple[DistillConfig, DistillConfig]:
-        """Give the two distillations in the order in which they run."""
-        shared: dict[str, Any] = {"corpus": self.corpus, "validation": self.validation, "masking": self.masking}
-        folder = f"{self.output}/assistant"
-        return (
-            DistillConfig(**shared, output=folder, teacher=self.teacher, **_sections(self.assistant)),
-            DistillConfig(**shared, output=f"{self.output}/student", teacher=folder, **_sections(self.student)),
-        )
+    @model_validator(mode="after")
+    def _control_fits(self) -> TwoStageConfig:
+        if self.one_stage and self.student.losses.matches:
+            raise ConfigError(
+                "layers matched by hand fit the assistant and not the teacher",
+                where="student.losses.matches",
+                fix="Take a layer_map by name, or run the one-stage control with wwmcorpus distill.",
+            )
+        return self
 
+    def stages(self) -> dict[str, DistillConfig]:
+        """Give the distillations by name, in the order in which they run."""
+        asked = {"assistant": (self.assistant, self.teacher), "student": (self.student, f"{self.output}/assistant")}
+        if self.one_stage:
+            asked["one_stage"] = (self.student, self.teacher)
+        return {name: self._stage(name, stage, teacher) for name, (stage, teacher) in asked.items()}
 
-def _sections(stage: Stage) -> dict[str, Any]:
-    names = ("output_bias", "training", "optimiser", "losses")
-    return {"student": stage.model} | {name: getattr(stage, name) for name in names}
+    def _stage(self, name: str, stage: Stage, teacher: str) -> DistillConfig:
+        shared: dict[str, Any] = {key: getattr(self, key) for key in (*_Run.model_fields, "accept_teacher")}
+        own = {key: getattr(stage, key) for key in Stage.model_fields if key != "model"}
+        places = {"output": f"{self.output}/{name}", "teacher": teacher, "student": stage.model}
+        return DistillConfig(**shared | own | places)

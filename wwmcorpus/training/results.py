@@ -1,0 +1,163 @@
+"""What a run made: figures and places in memory, and ``run.json`` in its folder, by which a finished run is found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wwmcorpus.errors import ConfigError
+from wwmcorpus.files import file_sha256, write_json
+from wwmcorpus.training.evaluate import Figures
+
+RUN_FILE = "run.json"
+#: Settings that do not change what a run makes.
+_PLACES = ("output", "accept_teacher")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run made.
+
+    Attributes:
+        output: The Hugging Face folder, with ``metrics.jsonl``, ``run.json``, ``curves.png`` and a card.
+        steps: Optimiser steps.
+        seconds: Wall time of the run, loading and evaluation included.
+        baseline: Held-out figures of the unigram model; None without a validation corpus, like those below.
+        before: Held-out figures of the student with its first weights.
+        after: Held-out figures of the trained student.
+        teacher: Held-out figures of the teacher; None in pretraining.
+        found: The run had been finished before, and was not run again.
+    """
+
+    output: Path
+    steps: int
+    seconds: float
+    baseline: Figures | None = None
+    before: Figures | None = None
+    after: Figures | None = None
+    teacher: Figures | None = None
+    found: bool = False
+
+    @property
+    def figures(self) -> dict[str, Figures]:
+        """The figures that there are, by the names of the card's rows."""
+        rows = {
+            "unigram baseline": self.baseline,
+            "teacher": self.teacher,
+            "student before": self.before,
+            "student after": self.after,
+        }
+        return {name: figures for name, figures in rows.items() if figures is not None}
+
+    def summary(self) -> str:
+        """Give the lines that a command ends with: where the model lies, and its figures on held-out text."""
+        when = " (finished before, not run again)" if self.found else ""
+        lines = [f"{self.output}: {self.steps} steps in {self.seconds:.0f} s{when}"]
+        return "\n".join([*lines, *_lines(self.figures)])
+
+
+@dataclass(frozen=True)
+class TwoStageResult:
+    """What a two-stage run made; ``one_stage`` where the control was asked for."""
+
+    assistant: RunResult
+    student: RunResult
+    one_stage: RunResult | None = None
+
+    @property
+    def runs(self) -> dict[str, RunResult]:
+        """The runs by name, in order."""
+        found = {"assistant": self.assistant, "student": self.student, "one_stage": self.one_stage}
+        return {name: run for name, run in found.items() if run is not None}
+
+    def summary(self) -> str:
+        """Give where the models lie, and their figures on held-out text beside one another."""
+        lines = [run.summary().split("\n")[0] for run in self.runs.values()]
+        rows = {
+            "unigram baseline": self.assistant.baseline,
+            "teacher": self.assistant.teacher,
+            "assistant": self.assistant.after,
+            "student, two stages": self.student.after,
+            "student, one stage": None if self.one_stage is None else self.one_stage.after,
+        }
+        return "\n".join([*lines, *_lines({name: row for name, row in rows.items() if row is not None})])
+
+
+def _lines(rows: Mapping[str, Figures]) -> list[str]:
+    lines = []
+    for name, figures in rows.items():
+        words = "" if figures.word_accuracy is None else f", {figures.word_accuracy:.1%} of masked words right"
+        agreement = "" if figures.agreement is None else f", {figures.agreement:.1%} as its teacher"
+        lines.append(f"  {name:<20} loss {figures.loss:.3f}, perplexity {figures.perplexity:,.1f}{words}{agreement}")
+    return lines
+
+
+def run_identity(config: Mapping[str, Any], fingerprints: Mapping[str, str | None]) -> dict[str, Any]:
+    """Give what decides a run: its settings but for the places, and hashes of what it reads."""
+    return {"config": {key: value for key, value in config.items() if key not in _PLACES}, "inputs": dict(fingerprints)}
+
+
+def weights_sha256(name: str | None) -> str | None:
+    """Give the sha256 of a model's safetensors file in a folder; None where there is none, as with a hub id."""
+    path = Path(name or "") / "model.safetensors"
+    return file_sha256(path) if name and path.is_file() else None
+
+
+def write_run(folder: Path, identity: Mapping[str, Any], result: RunResult, versions: Mapping[str, str]) -> None:
+    """Write ``run.json``."""
+    made = {"steps": result.steps, "seconds": round(result.seconds, 3)}
+    figures = {name: getattr(result, name) for name in ("baseline", "before", "after", "teacher")}
+    plain = {name: None if row is None else row.content() for name, row in figures.items()}
+    write_json(folder / RUN_FILE, {"identity": identity, "made": made, "figures": plain, "versions": dict(versions)})
+
+
+def find_run(output: Path, identity: Mapping[str, Any]) -> RunResult | None:
+    """Give the result of a run that was finished in a folder; None where the folder is free.
+
+    Raises:
+        ConfigError: the folder holds something else, or a run with other settings or inputs; both sides are named.
+    """
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return None
+    check_free_or_run(output)
+    stored = json.loads((output / RUN_FILE).read_text("utf-8"))
+    # Through JSON and back, as the stored side was.
+    unlike = differences(stored["identity"], json.loads(json.dumps(identity)))
+    if unlike:
+        raise ConfigError(
+            f"the output holds a run with other settings: {'; '.join(unlike)}",
+            value=str(output),
+            where="output",
+            fix="Name another folder, or delete this one.",
+        )
+    rows = {name: None if row is None else Figures.of(row) for name, row in stored["figures"].items()}
+    steps, seconds = stored["made"]["steps"], stored["made"]["seconds"]
+    return RunResult(
+        output, steps, seconds, rows["baseline"], rows["before"], rows["after"], rows["teacher"], found=True
+    )
+
+
+def check_free_or_run(output: Path) -> None:
+    """Raise ConfigError when a folder holds something that is no finished run."""
+    if output.exists() and not (output / RUN_FILE).is_file() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(
+            "the output exists already",
+            value=str(output),
+            where="output",
+            fix="Name another folder, or delete this one.",
+        )
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """List where two nested tables differ, both sides named: ``["config.training.steps: 100 there, 200 here"]``."""
+    found = []
+    for key in sorted(there.keys() | here.keys()):
+        left, right = there.get(key), here.get(key)
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            found += differences(left, right, f"{prefix}{key}.")
+        elif left != right:
+            found.append(f"{prefix}{key}: {left!r} there, {right!r} here")
+    return found
