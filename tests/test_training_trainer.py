@@ -40,7 +40,7 @@ def test_four_micro_batches_equal_one_batch(positions):
         run = trainer([batch(seed=seed) for seed in range(3)], losses, tiny(TEACHER, 1), steps=3, micro_batch_size=size)
         run.run()
         found.append(weights(run))
-    assert any(name.startswith("projections.0") for name in found[0])
+    assert any(name.startswith("projections.maps.0") for name in found[0])
     for other in found[1:]:
         for name, tensor in found[0].items():
             torch.testing.assert_close(other[name], tensor, atol=2e-5, rtol=1e-4)
@@ -107,7 +107,7 @@ def test_distillation_lowers_the_loss_and_moves_student_and_projections(tmp_path
     after = weights(run)
     assert all(
         not torch.equal(before[name], after[name])
-        for name in ("student.bert.embeddings.word_embeddings.weight", "projections.0.weight")
+        for name in ("student.bert.embeddings.word_embeddings.weight", "projections.maps.0.weight")
     )
     assert all(torch.equal(kept[name], tensor) for name, tensor in teacher.state_dict().items())
     assert all(parameter.grad is None for parameter in teacher.parameters())

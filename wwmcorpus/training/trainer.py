@@ -1,9 +1,9 @@
 """Batches in, a trained student out: one plain loop for pretraining and distillation, one process or many.
 
-A step takes this rank's slice of a global batch, cuts it into micro-batches, and divides each term's sum by the count
-of its unit over all ranks and micro-batches, which the labels tell before the first forward pass. Gradients are
-exchanged at the last micro-batch only. Dropout is a function of (seed, step, rank, micro-batch) and the learning rate
-one of the step, so what must be saved to go on exactly is ``TrainingState`` and the stream's few integers.
+A step takes this rank's slice of a global batch, cuts it into micro-batches of rows of like length, and divides each
+term's sum by the count of its unit over all ranks and micro-batches, which the labels tell before the first forward
+pass. Gradients are exchanged at the last micro-batch only. What is drawn is a function of (seed, step, rank,
+micro-batch) and the learning rate one of the step, so a checkpoint is ``TrainingState`` and the stream's few integers.
 """
 
 from __future__ import annotations
@@ -11,48 +11,42 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import BertForMaskedLM
 
+from wwmcorpus.corpus.stop_signals import StopSignals
 from wwmcorpus.errors import TrainingError
 from wwmcorpus.hashing import key_of
-from wwmcorpus.training.heads import MicroBatch, micro_batches
+from wwmcorpus.training.checkpoints import Checkpoints
+from wwmcorpus.training.flops import peak_flops
+from wwmcorpus.training.generators import own_generators, seed_generators
+from wwmcorpus.training.heads import MicroBatch
+from wwmcorpus.training.identity import environment, warn_of_environment
+from wwmcorpus.training.interval import Interval
 from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.optimisers import build_optimizer, parameter_groups
+from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.reporting import Reporter
 from wwmcorpus.training.schedules import learning_rate_scale
 from wwmcorpus.training.settings import Optimiser, Training
+from wwmcorpus.training.state import (
+    Position,
+    TrainingState,
+    load_weights,
+    restore_optimizer,
+    state_tensors,
+    state_values,
+)
+from wwmcorpus.training.step_plan import Planner, StepPlan
 from wwmcorpus.training.students import set_dropout
 
+__all__ = ["Trainer", "endless", "make_accelerator", "parameter_groups"]
+
 Batch = Mapping[str, Tensor]
-
-
-@dataclass
-class TrainingState:
-    """Everything that changes while a student learns, beside the position of the stream.
-
-    Attributes:
-        module: The objective, wrapped for several processes where there are several.
-        optimizer: With its moments.
-        step: Finished optimiser steps.
-    """
-
-    module: nn.Module
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-
-
-@dataclass
-class _Interval:
-    """What has happened since the last line of metrics; sums stay on the device until then."""
-
-    terms: list[Tensor] = field(default_factory=list)
-    unchecked: list[tuple[int, list[int], Tensor]] = field(default_factory=list)
-    num_pieces: int = 0
-    seconds: float = 0.0
+_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:
@@ -62,13 +56,15 @@ class Trainer:
         objective: Student, projections and terms.
         batches: Gives the rest of an epoch's rank batches, and the next epoch's when iterated again: dicts of CPU
             tensors ``input_ids``, ``attention_mask``, ``labels`` (B, L) int64, -100 = not masked, and perhaps
-            ``row_ids`` (B,).
+            ``row_ids`` (B,). With ``state_dict`` and ``load_state_dict`` where there are checkpoints.
         training: Length, sizes, precision.
-        optimiser: AdamW and its schedule.
+        optimiser: How the weights move.
         teacher: The teacher, where the objective needs one; never wrapped, always in evaluation mode.
         accelerator: From ``make_accelerator``; made here when absent.
         reporter: Gets the metrics.
-        evaluate: Called before the first step, every ``evaluate_every`` steps and after the last.
+        evaluate: Called before the first step, every ``evaluate_every`` steps and after the last; may give a held-out
+            loss, by which the best checkpoint is known.
+        checkpoints: Where to save; None = nowhere, and signals are left alone.
     """
 
     def __init__(
@@ -81,53 +77,115 @@ class Trainer:
         teacher: BertForMaskedLM | None = None,
         accelerator: Accelerator | None = None,
         reporter: Reporter | None = None,
-        evaluate: Callable[[int], None] | None = None,
+        evaluate: Callable[[int], float | None] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.training, self.optimiser = training, optimiser
         self.accelerator = accelerator or make_accelerator(training)
+        self.device: torch.device = self.accelerator.device
+        self.ranks = Ranks()
         self.reporter = reporter or Reporter("training", training.steps)
         self.objective = objective
-        self.teacher = (
-            teacher.to(self.accelerator.device).eval() if teacher is not None and objective.needs_teacher else None
-        )
+        self.teacher = teacher.to(self.device).eval() if teacher is not None and objective.needs_teacher else None
         if self.teacher is None and objective.needs_teacher:
             raise TrainingError("the losses compare with a teacher and there is none", fix="Give a teacher.")
-        if training.dropout is not None:
-            set_dropout(objective.student, training.dropout)
-        objective.to(self.accelerator.device)
-        optimizer = torch.optim.AdamW(
-            parameter_groups(objective, optimiser.weight_decay),
-            lr=0.0,
-            betas=optimiser.betas,
-            eps=optimiser.epsilon,
-            fused=True,
-        )
-        self.state = TrainingState(*self.accelerator.prepare(objective, optimizer))
+        self._prepare_student()
+        self.state = self._first_state()
+        self._planner = Planner(objective, self.teacher, training, self.device, self.ranks)
+        self._position = batches if isinstance(batches, Position) else None
         self._batches = endless(batches)
         self._evaluate = evaluate or (lambda step: None)
-        self._weights = torch.tensor([term.weight for term in objective.terms], device=self.accelerator.device)
-        self._interval = _Interval()
+        self._checkpoints = checkpoints
+        self._signals = StopSignals()
+        self._weights_now: list[float] = []
+        self._weights = torch.empty(0)
+        self._interval = Interval()
+
+    def resume(self) -> bool:
+        """Go to the newest whole checkpoint, and cut the metrics there; say whether there was one.
+
+        Without one, metrics of a run that came to nothing are removed.
+
+        Raises:
+            ConfigError: the checkpoint is of a run with other settings.
+        """
+        found = None if self._checkpoints is None else self._checkpoints.newest()
+        if found is None:
+            self.reporter.rewind(0)
+            return False
+        values = found.values
+        warn_of_environment(values["environment"], environment(self.device, self.ranks.number))
+        load_weights(self.objective, found.tensors("model"), str(found.path))
+        restore_optimizer(self.state, self.objective, found.tensors("optimizer"), values["state"])
+        if self._position is not None:
+            self._position.load_state_dict(values["stream"])
+        self._interval = Interval.restored(values["interval"], self.ranks, self.device)
+        self.state.step = found.step
+        self.reporter.rewind(values["metrics_bytes"], found.step)
+        return True
 
     def run(self) -> TrainingState:
         """Train to the last step.
 
         Raises:
-            TrainingError: the batches run out, or the loss or its gradient is no longer a finite number.
+            TrainingError: the batches run out, the loss or its gradient is no longer a finite number, or a checkpoint
+                cannot be written.
+            InterruptedJobError: SIGINT or SIGTERM came; a checkpoint was written.
         """
-        on_gpu = self.accelerator.device.type == "cuda"
-        with torch.random.fork_rng(devices=[self.accelerator.device] if on_gpu else []):
+        with own_generators(self.device), self._signals if self._checkpoints else nullcontext():
             if self.state.step == 0:
                 self._evaluate(0)
             while self.state.step < self.training.steps:
                 self._timed_step()
-                every = self.training.evaluate_every
-                if self.state.step == self.training.steps or (every and self.state.step % every == 0):
-                    self._evaluate(self.state.step)
+                self._evaluate_and_save()
         return self.state
+
+    def step(self, batch: Batch) -> None:
+        """Make one optimiser step with this rank's slice of a global batch."""
+        state, settings = self.state, self.optimiser
+        scale = learning_rate_scale(state.step, self.training.steps, settings.schedule, settings.warmup_fraction)
+        for group in state.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * scale
+        self._follow_schedules(state.step / self.training.steps)
+        plan = self._planner.plan(batch, self._signals.received)
+        terms = torch.zeros_like(plan.divisors)
+        for index, cut in enumerate(plan.cuts):
+            with self._synchronised(index == len(plan.cuts) - 1):
+                sums = self._forward(cut, index)
+                # Gradients are averaged over ranks, so a rank's share of the sum is raised by their number.
+                loss = (self._weights * sums / plan.divisors).sum() * self.ranks.number
+                self.accelerator.backward(state.scaler.scale(loss))
+            terms += sums.detach() / plan.divisors
+        state.scaler.unscale_(state.optimizer)
+        self._remember(batch, plan, terms, self._clip())
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.optimizer.zero_grad()
+        state.step += 1
+
+    def _prepare_student(self) -> None:
+        student, training = self.objective.student, self.training
+        if training.dropout is not None:
+            set_dropout(student, training.dropout)
+        if training.gradient_checkpointing:
+            student.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+        self.objective.to(self.device).train()
+        if training.compile:
+            for model in (student, self.teacher):
+                if model is not None:
+                    model.base_model.compile(dynamic=True)
+
+    def _first_state(self) -> TrainingState:
+        module, optimizer = self.accelerator.prepare(self.objective, build_optimizer(self.objective, self.optimiser))
+        # accelerate's wrapper would hide from the loss scaler that a fused optimiser leaves out steps by itself.
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.training.precision == "fp16")
+        return TrainingState(module, getattr(optimizer, "optimizer", optimizer), scaler)
 
     def _timed_step(self) -> None:
         started = time.perf_counter()
-        self.step(next(self._batches))
+        batch = next(self._batches)
+        self._interval.waited_seconds += time.perf_counter() - started
+        self.step(batch)
         is_due = self.state.step % self.training.log_every == 0 or self.state.step == self.training.steps
         if is_due:
             self._check()
@@ -136,53 +194,29 @@ class Trainer:
         if is_due:
             self._report()
 
-    def step(self, batch: Batch) -> None:
-        """Make one optimiser step with this rank's slice of a global batch."""
-        state, settings = self.state, self.optimiser
-        scale = learning_rate_scale(state.step, self.training.steps, settings.schedule, settings.warmup_fraction)
-        for group in state.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * scale
-        cuts = micro_batches(batch, self.training.micro_batch_size)
-        counts = self._term_counts(cuts)
-        terms = torch.zeros_like(counts)
-        for index, cut in enumerate(cuts):
-            with self._synchronised(index == len(cuts) - 1):
-                sums = self._forward(cut.to(self.accelerator.device), index)
-                # Gradients are averaged over ranks, so a rank's share of the sum is raised by their number.
-                loss = (self._weights * sums / counts).sum() * self.accelerator.num_processes
-                self.accelerator.backward(loss)
-            terms += sums.detach() / counts
-        limit = settings.max_grad_norm if settings.max_grad_norm is not None else float("inf")
-        norm = self.accelerator.clip_grad_norm_(state.module.parameters(), limit)
-        assert norm is not None
-        self._remember(batch, terms, norm)
-        state.optimizer.step()
-        state.optimizer.zero_grad()
-        state.step += 1
+    def _follow_schedules(self, progress: float) -> None:
+        self.objective.set_progress(progress)
+        weights = self.objective.weights_at(progress)
+        if weights != self._weights_now:
+            self._weights_now, self._weights = weights, self._planner.to_device(torch.tensor(weights))
 
     def _forward(self, cut: MicroBatch, index: int) -> Tensor:
-        _seed(
-            self.accelerator.device,
-            int(key_of(self.training.seed, self.state.step, self.accelerator.process_index, index)),
-        )
-        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
+        seed_generators(self.device, int(key_of(self.training.seed, self.state.step, self.ranks.index, index)))
+        precision = self.training.precision
+        with torch.autocast(self.device.type, _FORMATS[precision], enabled=precision != "fp32"):
             outputs = None if self.teacher is None else self.objective.teach(self.teacher, cut)
-            sums: Tensor = self.state.module(cut, outputs)
+            sums = self.state.module(cut, outputs)
+        assert isinstance(sums, Tensor)
         return sums
 
-    def _term_counts(self, cuts: list[MicroBatch]) -> Tensor:
-        """Give what each term is divided by, (num_terms,) float32, at least 1."""
-        masked = sum(len(cut.positions_M) for cut in cuts)
-        real = sum(int(cut.attention_mask_BL.sum()) for cut in cuts)
-        cells = sum(cut.input_ids_BL.numel() for cut in cuts)
-        counts = torch.tensor([masked, real, cells], device=self.accelerator.device)
-        if self.accelerator.num_processes > 1:
-            counts = self.accelerator.reduce(counts, "sum")
-            real = int(counts[1])
-        self._interval.num_pieces += real
-        units = ["masked", "real", "all"]
-        chosen = [units.index(term.unit) for term in self.objective.terms]
-        return counts[chosen].clamp(min=1).float()
+    def _clip(self) -> Tensor:
+        """Clip the gradient and give the norm that it had."""
+        settings = self.optimiser
+        clipped = self.objective.student if settings.clip == "student" else self.state.module
+        limit = settings.max_grad_norm if settings.max_grad_norm is not None else float("inf")
+        norm = self.accelerator.clip_grad_norm_(clipped.parameters(), limit)
+        assert norm is not None
+        return norm
 
     def _synchronised(self, is_last: bool) -> AbstractContextManager[None]:
         context: AbstractContextManager[None] = (
@@ -190,50 +224,101 @@ class Trainer:
         )
         return context
 
-    def _remember(self, batch: Batch, terms: Tensor, norm: Tensor) -> None:
+    def _remember(self, batch: Batch, plan: StepPlan, terms: Tensor, norm: Tensor) -> None:
         rows = batch["row_ids"].tolist() if "row_ids" in batch else []
-        self._interval.terms.append(terms)
-        self._interval.unchecked.append((self.state.step, rows, torch.stack([(self._weights * terms).sum(), norm])))
-        if self.accelerator.device.type == "cpu":  # reading a number costs nothing here, and the weights are still good
+        interval = self._interval
+        loss = (self._weights * terms).sum()
+        interval.terms.append(torch.cat([terms, loss.unsqueeze(0)]))
+        interval.unchecked.append((self.state.step, rows, torch.stack([loss, norm])))
+        interval.num_pieces += plan.num_pieces
+        interval.flops += plan.flops
+        self._stop_signal = plan.stop_signal
+        if self.device.type == "cpu":  # reading a number costs nothing here, and the weights are still good
             self._check()
 
     def _check(self) -> None:
         unchecked, self._interval.unchecked = self._interval.unchecked, []
         if not unchecked:
             return
-        figures = torch.stack([figure for _, _, figure in unchecked])
-        if (
-            self.accelerator.num_processes > 1
-        ):  # every rank must see what one of them saw, or the others would wait for it
-            figures = self.accelerator.reduce(figures, "sum")
+        # Every rank must see what one of them saw, or the others would wait for it.
+        figures = self.ranks.sum(torch.stack([figure for _, _, figure in unchecked]))
         for (step, rows, _), (loss, norm) in zip(unchecked, figures.tolist(), strict=True):
-            if not (abs(loss) < float("inf") and abs(norm) < float("inf")):
-                self.reporter.record("stopped", step + 1, row_ids=rows)
-                shown = ", ".join(map(str, rows[:32])) + (f" and {len(rows) - 32} more" if len(rows) > 32 else "")
-                raise TrainingError(
-                    f"the loss is {loss}, the gradient norm {norm}",
-                    where=f"step {step + 1}, rows {shown}",
-                    fix="Lower optimiser.learning_rate, or look at these rows.",
-                )
-            self._last_norm = norm / self.accelerator.num_processes
+            is_finite = abs(norm) < float("inf")
+            if not abs(loss) < float("inf") or not (is_finite or self.state.scaler.is_enabled()):
+                self._fail(step, rows, loss, norm)
+            if is_finite:
+                self._interval.grad_norm = norm / self.ranks.number
+            else:
+                self._interval.num_skipped += 1
+
+    def _fail(self, step: int, rows: list[int], loss: float, norm: float) -> None:
+        self.reporter.record("stopped", step + 1, row_ids=rows)
+        shown = ", ".join(map(str, rows[:32])) + (f" and {len(rows) - 32} more" if len(rows) > 32 else "")
+        raise TrainingError(
+            f"the loss is {loss}, the gradient norm {norm}",
+            where=f"step {step + 1}, rows {shown}",
+            fix="Lower optimiser.learning_rate, or look at these rows.",
+        )
 
     def _report(self) -> None:
-        interval, self._interval = self._interval, _Interval()
-        terms = torch.stack(interval.terms).mean(dim=0)
-        if self.accelerator.num_processes > 1:
-            terms = self.accelerator.reduce(terms, "sum")
-        rate = interval.seconds / len(interval.terms)
-        self.reporter.record(
-            "train",
-            self.state.step,
-            loss=float((self._weights * terms).sum()),
-            terms={term.name: value for term, value in zip(self.objective.terms, terms.tolist(), strict=True)},
-            learning_rate=self.state.optimizer.param_groups[0]["lr"],
-            grad_norm=self._last_norm,
-            pieces_per_second=interval.num_pieces / interval.seconds,
-            seconds=interval.seconds,
-            seconds_left=rate * (self.training.steps - self.state.step),
-        )
+        interval, self._interval = self._interval, Interval(grad_norm=self._interval.grad_norm)
+        *terms, loss = interval.summed_terms(self.ranks).mean(dim=0).tolist()
+        figures = {
+            "loss": loss,
+            "terms": {term.name: value for term, value in zip(self.objective.terms, terms, strict=True)},
+            "learning_rate": self.state.optimizer.param_groups[0]["lr"],
+            "grad_norm": interval.grad_norm,
+            "num_pieces": interval.num_pieces,
+        }
+        if self.state.scaler.is_enabled():
+            figures |= {"loss_scale": self.state.scaler.get_scale(), "num_skipped": interval.num_skipped}
+        seconds = max(interval.seconds, 1e-9)
+        times = {
+            "pieces_per_second": interval.num_pieces / seconds,
+            "seconds": seconds,
+            "seconds_left": seconds / len(interval.terms) * (self.training.steps - self.state.step),
+            "waiting_share": interval.waited_seconds / seconds,
+        }
+        peak = self._peak_flops()
+        if peak is not None:
+            times["mfu"] = interval.flops / (seconds * peak)
+        self.reporter.record("train", self.state.step, **figures, **times)
+
+    def _peak_flops(self) -> float | None:
+        if self.device.type != "cuda":
+            return None
+        peak = peak_flops(torch.cuda.get_device_name(self.device), self.training.precision)
+        return None if peak is None else peak * self.ranks.number
+
+    def _evaluate_and_save(self) -> None:
+        step, training, score = self.state.step, self.training, None
+        is_last = step == training.steps
+        if is_last or (training.evaluate_every and step % training.evaluate_every == 0):
+            score = self._evaluate(step)
+        if self._checkpoints is None:
+            return
+        stopped = None if is_last else self._stop_signal
+        if stopped or (training.checkpoint_every and step % training.checkpoint_every == 0):
+            self._save(self._checkpoints, score)
+        if stopped:
+            self._signals.received = stopped
+            self._signals.raise_if_received(
+                f"step {step} of {training.steps}, saved", "Run the same command again: it goes on from there."
+            )
+
+    def _save(self, checkpoints: Checkpoints, score: float | None) -> None:
+        self._check()
+        interval = self._interval.content(self.ranks)
+        if self.ranks.index == 0:
+            values = {
+                "environment": environment(self.device, self.ranks.number),
+                "state": state_values(self.state),
+                "stream": None if self._position is None else self._position.state_dict(),
+                "interval": interval,
+                "metrics_bytes": self.reporter.keep(),
+            }
+            checkpoints.save(self.state.step, state_tensors(self.state, self.objective), values, score)
+        self.ranks.wait()
 
 
 def make_accelerator(training: Training, find_unused_parameters: bool = False) -> Accelerator:
@@ -243,15 +328,6 @@ def make_accelerator(training: Training, find_unused_parameters: bool = False) -
     """
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)]
     return Accelerator(cpu=training.device == "cpu", kwargs_handlers=handlers)
-
-
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Part the weights into those that decay, and biases and layer norms, which do not."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return [
-        {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
-    ]
 
 
 def endless(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -270,10 +346,3 @@ def endless(batches: Iterable[Batch]) -> Iterator[Batch]:
         "the stream gives no batches",
         fix="Give an iterable that can be iterated again, over at least one global batch of rows.",
     )
-
-
-def _seed(device: torch.device, seed: int) -> None:
-    # torch.manual_seed would also seed, and on a machine without them queue, every kind of accelerator.
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)

@@ -1,0 +1,110 @@
+"""A rank's slice of a global batch in, what a step needs to know before its first forward pass out.
+
+The micro-batches lie on the device, or are on their way there, and every count is known on the CPU: nothing in a step
+has to wait for a GPU.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import BertForMaskedLM
+
+from wwmcorpus.training.cuts import cut_rows
+from wwmcorpus.training.flops import step_flops
+from wwmcorpus.training.heads import MicroBatch, micro_batches
+from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.ranks import Ranks
+from wwmcorpus.training.settings import Training
+
+#: Most pieces of a forward pass where nobody says. A CPU is fastest where the hidden states stay in its caches.
+_CPU_PIECES = 4096
+_GPU_PIECES = 65_536
+#: Matrix units of a GPU take multiples of this.
+_GPU_MULTIPLE = 8
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One step.
+
+    Attributes:
+        cuts: Micro-batches on the device.
+        divisors: What each term's sum is divided by, (num_terms,) float32 on the device, at least 1.
+        num_pieces: Of all ranks, padding left out.
+        flops: Of the models over all ranks.
+        stop_signal: SIGINT or SIGTERM where any rank got one before the step.
+    """
+
+    cuts: list[MicroBatch]
+    divisors: Tensor
+    num_pieces: int
+    flops: float
+    stop_signal: int | None
+
+
+class Planner:
+    """Plans steps.
+
+    Args:
+        objective: Its terms say what is counted.
+        teacher: For the count of operations.
+        training: Sizes.
+        device: Where the models are.
+        ranks: With whom to count.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        teacher: BertForMaskedLM | None,
+        training: Training,
+        device: torch.device,
+        ranks: Ranks,
+    ) -> None:
+        self._objective, self._device, self._ranks = objective, device, ranks
+        self._student, self._teacher = objective.student.config, None if teacher is None else teacher.config
+        on_gpu = device.type == "cuda"
+        self._max_rows = training.micro_batch_size
+        self._max_pieces = training.micro_batch_pieces or (_GPU_PIECES if on_gpu else _CPU_PIECES)
+        self._multiple = _GPU_MULTIPLE if on_gpu else 1
+
+    def plan(self, batch: Mapping[str, Tensor], stop_signal: int | None = None) -> StepPlan:
+        """Plan a step; every rank must call."""
+        keep_width = self._objective.counts_padding
+        cuts = cut_rows(batch, self._max_rows, self._max_pieces, self._multiple, keep_width)
+        micro = [cut for rows in cuts for cut in micro_batches(rows)]
+        lengths = batch["attention_mask"].sum(dim=1)
+        counts = {
+            "masked": int((batch["labels"] != -100).sum()),
+            "real": int(lengths.sum()),
+            "all": batch["input_ids"].numel(),
+            "rows": lengths.numel(),
+            "pairs": int(lengths.square().sum()),
+            "all_pairs": batch["input_ids"].numel() * batch["input_ids"].shape[1],
+        }
+        signals = [float(stop_signal == each) for each in _SIGNALS]
+        total = self._ranks.sum(torch.tensor([*counts.values(), *signals], dtype=torch.float64)).tolist()
+        known = dict(zip(counts, total, strict=False))
+        raised = [each for each, number in zip(_SIGNALS, total[len(counts) :], strict=True) if number]
+        divisors = torch.tensor([max(known[term.unit], 1.0) for term in self._objective.terms], dtype=torch.float32)
+        flops = step_flops(self._student, self._teacher, int(known["real"]), int(known["pairs"]), int(known["masked"]))
+        return StepPlan(
+            [self._sent(cut) for cut in micro],
+            self.to_device(divisors),
+            int(known["real"]),
+            flops,
+            raised[-1] if raised else None,
+        )
+
+    def _sent(self, cut: MicroBatch) -> MicroBatch:
+        return MicroBatch(*(self.to_device(part) if isinstance(part, Tensor) else part for part in cut))
+
+    def to_device(self, tensor: Tensor) -> Tensor:
+        """Give it on the device. Copy without waiting: from memory that the device reads by itself."""
+        return tensor.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else tensor
