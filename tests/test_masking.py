@@ -1,6 +1,6 @@
 """Law 3: a word is masked whole or not at all, by draws that are a pure function of seed, epoch and row.
 
-``naive_mask`` is the specification: the same draws, one row, one word, one piece at a time, in Python's integers.
+That every scheme equals an independent rewrite stands in test_masking_schemes.py.
 """
 
 import math
@@ -9,154 +9,53 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from masking_rows import PIECES, REAL, VOCABULARY, make_rows
+from naive_masking import fold, half, splitmix
 
-from wwmcorpus.align import Vocabulary
 from wwmcorpus.errors import ConfigError, CorpusError
-from wwmcorpus.hashing import key_of, mix
-from wwmcorpus.masking import WholeWordMasking, inside, mask_rows, pad, padded_width
+from wwmcorpus.hashing import halves, key_of, mix
+from wwmcorpus.masking import (
+    IGNORED_LABEL,
+    MaskedRows,
+    NgramMasking,
+    PermutationMasking,
+    SpanMasking,
+    TokenMasking,
+    WholeWordMasking,
+    inside,
+    mask_rows,
+    pad,
+    padded_batch,
+    padded_width,
+)
 from wwmcorpus.records import Rows
 
-PIECES = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "", *(chr(0x4E00 + i) for i in range(200)))
-VOCABULARY = Vocabulary(PIECES, pad_id=0, unk_id=2, cls_id=3, sep_id=4, mask_id=5)
-REAL = list(range(7, len(PIECES)))
-
-
-def splitmix(key, counter):
-    """SplitMix64's output number ``counter`` for the seed ``key``, after its authors' description."""
-    state = (key + (counter + 1) * 0x9E3779B97F4A7C15) % 2**64
-    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-    state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
-    return state ^ (state >> 31)
-
-
-def fold(*parts):
-    key = 0
-    for part in parts:
-        key = splitmix(key, part % 2**64)
-    return key
-
-
-def naive_mask(ids, starts, row_id, masking, seed, epoch):
-    """One row: BERT's greedy choice over shuffled words, passing over those that overflow, then 80/10/10."""
-    row_key = fold(seed, epoch, row_id)
-    groups = []
-    for position, begins in enumerate(starts):
-        if begins:
-            groups.append([])
-        groups[-1].append(position)
-    words = [i for i, group in enumerate(groups) if ids[group[0]] not in (0, 3, 4, 5)]
-    draw = {i: splitmix(splitmix(row_key, 1), i) for i in words}
-    order = sorted(words, key=lambda i: (draw[i], i))
-    chosen, taken = [], 0
-    budget = max(1, round(len(ids) * masking.probability))
-    for i in order:
-        if masking.budget == "bernoulli":
-            fits = draw[i] < int(masking.probability * 2**64)
-        else:
-            fits = taken + len(groups[i]) <= budget
-        if fits:
-            chosen.append(i)
-            taken += len(groups[i])
-    chosen = chosen or order[:1]
-    masked, seen = [False] * len(ids), list(ids)
-    for i in chosen:
-        for position in groups[i]:
-            masked[position] = True
-            unit = position if masking.replace_by == "piece" else i
-            share = splitmix(splitmix(row_key, 2), unit)
-            pick = splitmix(splitmix(row_key, 3), position)
-            if share < int(masking.mask_share * 2**64) or masking.mask_share == 1:
-                seen[position] = 5
-            elif share < (masking.mask_share + masking.random_share) * 2**64:
-                seen[position] = REAL[pick % len(REAL)]
-    return seen, masked
-
-
-def make_rows(rows, row_ids=None):
-    """Rows of word lengths as flat arrays, each framed by [CLS] and [SEP]; a word's pieces count up from its row's."""
-    ids, starts, bounds = [], [], [0]
-    for number, lengths in enumerate(rows):
-        size = sum(lengths)
-        ids += [3, *(REAL[(number * 7 + at) % len(REAL)] for at in range(size)), 4]
-        starts += [True, *(at == 0 for length in lengths for at in range(length)), True]
-        bounds.append(len(ids))
-    row_ids = np.arange(len(rows)) if row_ids is None else row_ids
-    return Rows(
-        np.array(ids, np.int32), np.array(starts, bool), np.array(bounds, np.int64), np.array(row_ids, np.int64)
-    )
-
-
-row_lists = st.lists(st.lists(st.integers(1, 9), max_size=14), min_size=1, max_size=6)
-schemes = st.builds(
-    WholeWordMasking,
-    probability=st.sampled_from([0.01, 0.15, 0.4, 0.99]),
-    budget=st.sampled_from(["exact", "bernoulli"]),
-    mask_share=st.sampled_from([0.0, 0.5, 0.8]),
-    random_share=st.sampled_from([0.0, 0.1, 0.2]),
-    replace_by=st.sampled_from(["piece", "word"]),
-)
 seeds = st.integers(0, 2**63 - 1)
-
-
-def row_slices(rows):
-    return [slice(int(a), int(b)) for a, b in zip(rows.bounds[:-1], rows.bounds[1:], strict=True)]
+#: Masks that were once drawn. A change here changes every mask, and wants a new format version.
+GOLDEN = {
+    "WholeWordMasking": [3, 7, 8, 5, 10, 11, 12, 5, 14, 15, 5, 17, 5, 5, 197, 21, 4],
+    "TokenMasking": [3, 7, 8, 5, 5, 5, 5, 13, 5, 197, 16, 17, 18, 19, 20, 21, 4],
+    "NgramMasking": [3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 5, 5, 5, 5, 5, 197, 4],
+    "SpanMasking": [3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 5, 5, 5, 5, 5, 4],
+    "PermutationMasking": [3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 21, 16, 19, 18, 17, 20, 4],
+}
 
 
 class TestMaskRows:
-    @given(lengths=row_lists, masking=schemes, seed=seeds, epoch=st.integers(0, 1000), data=st.data())
-    def test_it_equals_the_naive_rewrite(self, lengths, masking, seed, epoch, data):
-        row_ids = data.draw(st.lists(seeds, min_size=len(lengths), max_size=len(lengths)))
-        rows = make_rows(lengths, row_ids)
-        found = mask_rows(rows, VOCABULARY, masking, seed, epoch)
-        for place, row_id in zip(row_slices(rows), row_ids, strict=True):
-            ids, starts = rows.input_ids[place].tolist(), rows.word_start[place].tolist()
-            seen, masked = naive_mask(ids, starts, row_id, masking, seed, epoch)
-            assert found.masked[place].tolist() == masked
-            assert found.input_ids[place].tolist() == seen
-
-    @given(lengths=row_lists, masking=schemes, seed=seeds)
-    def test_words_are_masked_whole_and_frames_never(self, lengths, masking, seed):
-        rows = make_rows(lengths)
-        found = mask_rows(rows, VOCABULARY, masking, seed, epoch=0)
-        groups = np.cumsum(rows.word_start)
-        for group in range(1, groups[-1] + 1):
-            assert len(set(found.masked[groups == group].tolist())) == 1
-        frame = np.isin(rows.input_ids, VOCABULARY.frame_ids)
-        assert not found.masked[frame].any()
-        assert (found.input_ids == rows.input_ids)[~found.masked].all()
-
-    @given(lengths=row_lists, masking=schemes, seed=seeds)
-    def test_a_row_with_a_word_has_one_masked_and_the_budget_holds(self, lengths, masking, seed):
-        rows = make_rows(lengths)
-        found = mask_rows(rows, VOCABULARY, masking, seed, epoch=0)
-        for place, words in zip(row_slices(rows), lengths, strict=True):
-            count = int(found.masked[place].sum())
-            assert bool(count) == bool(words)
-            budget = max(1, round((sum(words) + 2) * masking.probability))
-            if masking.budget == "exact" and words and count > budget:
-                groups = np.cumsum(rows.word_start[place])[found.masked[place]]
-                assert len(set(groups.tolist())) == 1, "only a lone word may exceed the budget"
-                assert min(words) > budget, "and only where no word fits"
-
-    @given(lengths=row_lists, seed=seeds, order=st.randoms(use_true_random=False))
-    def test_a_row_does_not_depend_on_its_batch(self, lengths, seed, order):
-        rows = make_rows(lengths)
-        whole = mask_rows(rows, VOCABULARY, WholeWordMasking(), seed, epoch=3)
-        numbers = list(range(len(lengths)))
-        order.shuffle(numbers)
-        for number in numbers:
-            place = row_slices(rows)[number]
-            bounds = np.array([0, place.stop - place.start])
-            alone = Rows(rows.input_ids[place], rows.word_start[place], bounds, rows.row_ids[[number]])
-            found = mask_rows(alone, VOCABULARY, WholeWordMasking(), seed, epoch=3)
-            assert found.input_ids.tolist() == whole.input_ids[place].tolist()
-            assert found.masked.tolist() == whole.masked[place].tolist()
-
     def test_replacements_are_real_pieces_only(self):
         rows = make_rows([[1] * 400] * 20)
         masking = WholeWordMasking(probability=0.9, mask_share=0.0, random_share=1.0)
         found = mask_rows(rows, VOCABULARY, masking, seed=1, epoch=0)
         assert set(found.input_ids[found.masked].tolist()) == set(REAL)
+
+    @pytest.mark.parametrize("replace_by", ["piece", "word"])
+    def test_replacements_may_come_from_the_whole_vocabulary(self, replace_by):
+        rows = make_rows([[1] * 400] * 20)
+        masking = WholeWordMasking(
+            probability=0.9, mask_share=0.0, random_share=1.0, random_from="vocabulary", replace_by=replace_by
+        )
+        found = mask_rows(rows, VOCABULARY, masking, seed=1, epoch=0)
+        assert set(found.input_ids[found.masked].tolist()) == set(range(len(PIECES)))
 
     def test_replacing_by_word_draws_once_a_word(self):
         rows = make_rows([[4] * 40] * 10)
@@ -257,15 +156,31 @@ class TestHashing:
     def test_keys_fold_their_parts(self, parts, rows):
         assert [int(key) for key in key_of(*parts, np.array(rows))] == [fold(*parts, row) for row in rows]
 
+    @given(
+        keys=st.lists(st.tuples(seeds, st.integers(0, 9)), min_size=1, max_size=5), purpose=st.integers(0, 2**31 - 1)
+    )
+    def test_halves_equal_the_rewrite_in_integers(self, keys, purpose):
+        counts = np.array([count for _, count in keys])
+        found = halves(np.array([key for key, _ in keys], dtype=np.uint64), counts, purpose)
+        assert found.tolist() == [half(key, purpose, number) for key, count in keys for number in range(count)]
+
     def test_golden_keys(self):
         assert [hex(int(key)) for key in key_of(1, 2, np.arange(2))] == ["0x508afb8e036d2294", "0x25d57fcb2b61f9c1"]
 
-    def test_a_golden_mask(self):
+    def test_golden_masks(self):
         rows = make_rows([[2, 1, 3, 1, 2, 1, 1, 4]])
-        found = mask_rows(rows, VOCABULARY, WholeWordMasking(probability=0.4), seed=6, epoch=2)
         assert rows.input_ids.tolist() == [3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 4]
-        assert found.input_ids.tolist() == [3, 7, 8, 9, 5, 5, 181, 13, 14, 15, 16, 17, 5, 5, 20, 5, 4]
-        assert found.masked.astype(int).tolist() == [0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0]
+        found = {
+            type(masking).__name__: mask_rows(rows, VOCABULARY, masking, seed=6, epoch=2).input_ids.tolist()
+            for masking in (
+                WholeWordMasking(probability=0.4),
+                TokenMasking(probability=0.4),
+                NgramMasking(probability=0.4),
+                SpanMasking(probability=0.4),
+                PermutationMasking(probability=0.4),
+            )
+        }
+        assert found == GOLDEN
 
 
 class TestScheme:
@@ -291,3 +206,19 @@ class TestPadding:
         cells = inside(np.array([2, 1]), 3)
         assert cells.tolist() == [[True, True, False], [True, False, False]]
         assert pad(np.array([7, 8, 9]), cells, -1, np.int64).tolist() == [[7, 8, -1], [9, -1, -1]]
+        assert pad(np.array([7, 8, 9, 6]), inside(np.array([2, 2]), 2), -1, np.int64).tolist() == [[7, 8], [9, 6]]
+
+    @pytest.mark.parametrize(("lengths", "width"), [([3, 2], 4), ([3, 3], 3), ([3, 3], 4)])
+    def test_a_batch_holds_the_labels_that_masking_gave(self, lengths, width):
+        size = sum(lengths)
+        ids, labels = np.arange(10, 10 + size, dtype=np.int32), np.arange(50, 50 + size, dtype=np.int32)
+        bounds = np.concatenate([[0], np.cumsum(lengths)])
+        rows = Rows(ids, np.ones(size, bool), bounds, np.arange(2))
+        masked = MaskedRows(ids + 20, labels, np.ones(size, bool))
+        found = padded_batch(rows, masked, VOCABULARY, inside(rows.lengths, width))
+        assert {name: values.dtype.name for name, values in found.items()} == dict.fromkeys(found, "int64")
+        for row, length in enumerate(lengths):
+            begin, rest = sum(lengths[:row]), width - length
+            assert found["input_ids"][row].tolist() == [30 + begin + at for at in range(length)] + [0] * rest
+            assert found["labels"][row].tolist() == [50 + begin + at for at in range(length)] + [IGNORED_LABEL] * rest
+            assert found["attention_mask"][row].tolist() == [1] * length + [0] * rest

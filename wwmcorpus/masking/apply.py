@@ -1,4 +1,7 @@
-"""Rows and a scheme in, masked rows and labels out. Pure numpy."""
+"""Rows and a scheme in, masked rows and labels out. Pure numpy.
+
+Three steps: cut the rows into units, choose among them, put something in their place.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,19 @@ from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import ConfigError
-from wwmcorpus.hashing import below, key_of, mix
-from wwmcorpus.masking.base import Masking
-from wwmcorpus.masking.scheme import WholeWordMasking
-from wwmcorpus.masking.words import Groups, choose_words, group_rows
+from wwmcorpus.hashing import halves, key_of
+from wwmcorpus.masking import units as cut
+from wwmcorpus.masking.base import Masking, ReplacingMasking
+from wwmcorpus.masking.choose import budgets, choose, expand, unit_lengths
+from wwmcorpus.masking.replace import Chosen, by_permutation, by_shares, by_similar_words
+from wwmcorpus.masking.scheme import PermutationMasking, SimilarWordMasking
+from wwmcorpus.masking.word_weights import weigh
 from wwmcorpus.records import Rows
 
 #: What the cross-entropy of torch and Hugging Face passes over.
 IGNORED_LABEL = -100
-_REPLACEMENT, _PIECE = 2, 3
+#: Keeps these draws apart from those for the lengths of runs and for replacing, which have numbers of their own.
+_CHOICE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,42 +44,63 @@ class MaskedRows:
 
 
 def mask_rows(rows: Rows, vocabulary: Vocabulary, masking: Masking, seed: int, epoch: int) -> MaskedRows:
-    """Mask whole words of each row.
+    """Mask each row as a scheme says.
 
-    The mask of a row depends on the scheme, the seed, the epoch and the row's id, and on nothing else.
+    The mask of a row depends on the scheme, the seed, the epoch and the row's id, and on nothing else. A scheme with a
+    schedule is asked for the one at a position first (``masking.at``); here it is what it begins with.
 
     Raises:
         CorpusError: ``word_start`` is broken.
+        ConfigError: a file that the scheme names cannot be read as it was announced.
     """
-    if not isinstance(masking, WholeWordMasking):
-        raise ConfigError("no such masking scheme", value=type(masking).__name__, fix="Use WholeWordMasking.")
-    row_keys = key_of(seed, epoch, rows.row_ids)
-    groups = group_rows(rows, vocabulary.frame_ids)
-    masked = choose_words(groups, rows.lengths, row_keys, masking)[groups.of_piece]
-    input_ids = rows.input_ids.copy()
-    chosen = np.flatnonzero(masked)
-    input_ids[chosen] = _replace(rows, groups, chosen, row_keys, vocabulary, masking)
-    labels = np.full(len(input_ids), IGNORED_LABEL, dtype=np.int32)
-    labels[chosen] = rows.input_ids[chosen]
-    return MaskedRows(input_ids, labels, masked)
+    keys = key_of(seed, epoch, rows.row_ids)
+    chosen = _chosen(rows, vocabulary, masking, keys)
+    seen, answers = _replaced(rows, chosen, vocabulary, masking)
+    input_ids, labels = rows.input_ids.copy(), np.full(len(rows.input_ids), IGNORED_LABEL, dtype=np.int32)
+    input_ids[chosen.pieces], labels[chosen.pieces] = seen, answers
+    return MaskedRows(input_ids, labels, labels != IGNORED_LABEL)
 
 
-def _replace(
+def _chosen(rows: Rows, vocabulary: Vocabulary, masking: Masking, keys: NDArray[np.uint64]) -> Chosen:
+    budget = budgets(rows.lengths, masking)
+    units = _units(rows, vocabulary, masking, keys, budget)
+    draws = halves(keys, np.diff(units.bounds), _CHOICE)
+    which = choose(rows, units, draws, vocabulary.frame_ids, budget, masking)
+    lengths = unit_lengths(units, which, len(rows.input_ids))
+    return Chosen(expand(units.first.take(which), lengths), np.cumsum(lengths) - lengths, keys)
+
+
+def _units(
     rows: Rows,
-    groups: Groups,
-    chosen: NDArray[np.int64],
-    row_keys: NDArray[np.uint64],
     vocabulary: Vocabulary,
-    masking: WholeWordMasking,
-) -> NDArray[np.int32]:
-    """Give the ids that stand at the chosen pieces: [MASK], another real piece, or the piece itself."""
-    group = groups.of_piece[chosen]
-    row = groups.row[group]
-    position = chosen - rows.bounds[row]
-    unit = position if masking.replace_by == "piece" else groups.index[group]
-    draws = mix(mix(row_keys, _REPLACEMENT)[row], unit)
-    to_mask = below(draws, masking.mask_share)
-    to_random = ~to_mask & below(draws, masking.mask_share + masking.random_share)
-    pick = mix(mix(row_keys, _PIECE)[row], position) % np.uint64(len(vocabulary.replacement_ids))
-    ids = np.where(to_random, vocabulary.replacement_ids[pick], rows.input_ids[chosen])
-    return np.where(to_mask, np.int32(vocabulary.mask_id), ids).astype(np.int32)
+    masking: Masking,
+    keys: NDArray[np.uint64],
+    budget: NDArray[np.int64] | None,
+) -> cut.Units:
+    words = cut.words(rows)
+    if masking.weights is not None:
+        words = weigh(words, rows, masking.weights, vocabulary)
+    if masking.unit == "word":
+        return words
+    if masking.unit == "piece":
+        return cut.pieces(rows, words)
+    is_frame = np.isin(rows.input_ids[words.first], vocabulary.frame_ids)
+    return cut.runs(rows, words, keys, masking.run_shares(), budget, is_frame)
+
+
+def _replaced(
+    rows: Rows, chosen: Chosen, vocabulary: Vocabulary, masking: Masking
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Give what stands at the chosen pieces, and what is asked there."""
+    if isinstance(masking, PermutationMasking):
+        return by_permutation(rows, chosen, masking)
+    original = rows.input_ids.take(chosen.pieces)
+    if isinstance(masking, SimilarWordMasking):
+        return by_similar_words(rows, chosen, vocabulary, masking), original
+    if isinstance(masking, ReplacingMasking):
+        return by_shares(rows, chosen, vocabulary, masking), original
+    raise ConfigError(
+        "a masking scheme that says nothing of what replaces its words",
+        value=type(masking).__name__,
+        fix="Derive it from ReplacingMasking.",
+    )

@@ -1,4 +1,4 @@
-"""What every masking scheme has: how much is predicted, what stands there, how the share changes. Configuration only."""
+"""What all masking schemes have: how much is predicted, how its share changes, what stands there. Configuration."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Masking(Config):
 
     #: What the labels are: ids of pieces, or positions in the row. Heads that predict words refuse positions.
     predicts: ClassVar[Literal["words", "positions"]] = "words"
+    #: What is chosen as one: a word, a run of words, or a piece.
+    unit: ClassVar[Literal["word", "run", "piece"]] = "word"
 
     #: Share of a row's pieces, [CLS] and [SEP] counted ("exact"), or of its units ("bernoulli"). In (0, 1).
     probability: float = Field(default=0.15, gt=0, lt=1)
@@ -56,6 +58,10 @@ class Masking(Config):
     weights: WordWeights | None = None
     #: How ``probability`` changes with the rows that were given; None: it does not.
     schedule: RatioSchedule | None = None
+
+    def run_shares(self) -> tuple[float, ...]:
+        """Give the shares of units of 1, 2, ... words; they add up to 1."""
+        return (1.0,)
 
     def at(self, position: int) -> Self:
         """Give the scheme at a global position: rows given before, over all ranks and epochs; itself where it is fixed.
@@ -83,11 +89,20 @@ class ReplacingMasking(Masking):
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
-        if self.mask_share + self.random_share > 1 + 1e-9:
-            raise ConfigError(
-                "the shares exceed 1",
-                value=(self.mask_share, self.random_share),
-                where="mask_share, random_share",
-                fix="What they leave of 1 is the share that stays unchanged.",
-            )
+        shares_fit(self.mask_share, self.random_share, "mask_share, random_share")
         return self
+
+
+def shares_fit(replaced: float, random: float, where: str) -> None:
+    """Check that two shares leave something, or nothing, of 1.
+
+    Raises:
+        ConfigError: they exceed 1.
+    """
+    if replaced + random > 1 + 1e-9:
+        raise ConfigError(
+            "the shares exceed 1",
+            value=(replaced, random),
+            where=where,
+            fix="What they leave of 1 is the share that stays unchanged.",
+        )

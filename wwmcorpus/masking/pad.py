@@ -24,6 +24,8 @@ def pad(
     values: NDArray[np.generic], cells: NDArray[np.bool_], fill: int, dtype: type[np.generic]
 ) -> NDArray[np.generic]:
     """Lay flat ``values`` into the True ``cells`` of a rectangle and ``fill`` into the others."""
+    if len(values) == cells.size:
+        return values.reshape(cells.shape).astype(dtype)
     rectangle = np.full(cells.shape, fill, dtype=dtype)
     rectangle[cells] = values
     return rectangle
@@ -36,11 +38,19 @@ def padded_batch(
 
     Where rows are sentence pairs, also ``token_type_ids`` and, of shape (num_rows,), ``pair_label``.
     """
-    batch = {
-        "input_ids": pad(masked.input_ids, cells, vocabulary.pad_id, np.int64),
-        "attention_mask": cells.astype(np.int64),
-        "labels": pad(masked.labels, cells, IGNORED_LABEL, np.int64),
-    }
+    # One block: three arrays of this size would each time go back to the system, which costs more than to fill them.
+    ids, attention, labels = np.empty((3, *cells.shape), dtype=np.int64)
+    attention[...] = cells
+    if len(masked.input_ids) == cells.size:
+        ids[...] = masked.input_ids.reshape(cells.shape)
+        labels[...] = masked.labels.reshape(cells.shape)
+    else:
+        filled = np.flatnonzero(cells)
+        ids.fill(vocabulary.pad_id)
+        labels.fill(IGNORED_LABEL)
+        ids.reshape(-1)[filled] = masked.input_ids
+        labels.reshape(-1)[filled] = masked.labels
+    batch: dict[str, NDArray[np.generic]] = {"input_ids": ids, "attention_mask": attention, "labels": labels}
     if rows.token_type_ids is not None:
         batch["token_type_ids"] = pad(rows.token_type_ids, cells, 0, np.int64)
     if rows.pair_label is not None:
