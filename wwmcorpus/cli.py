@@ -404,6 +404,7 @@ def pretrain(config: ConfigOption = None, sets: SetOption = None, print_config: 
 def distill(
     config: ConfigOption = None,
     sets: SetOption = None,
+    preset: Annotated[str | None, typer.Option(help="Published settings to begin with, such as minirbt_h256.")] = None,
     accept_teacher: AcceptOption = False,
     print_config: PrintOption = False,
 ) -> None:
@@ -411,7 +412,8 @@ def distill(
     from wwmcorpus import jobs
     from wwmcorpus.training import DistillConfig
 
-    settings = _settings(DistillConfig, config, sets, print_config, accept_teacher=accept_teacher or None)
+    flags = {"preset": preset, "accept_teacher": accept_teacher or None}
+    settings = _settings(DistillConfig, config, sets, print_config, **flags)
     _report(jobs.distill(settings, Console(stderr=True)))
 
 

@@ -1,4 +1,4 @@
-"""Where the files that come with the package lie: the LTP model, the vocabulary, the sample documents."""
+"""Where the files that come with the package lie: the LTP model, the vocabulary, presets, the sample documents."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def embedded_ltp_folder() -> Path:
 def embedded_tokenizer_folder() -> Path:
     """Give the folder of the embedded WordPiece vocabulary, in Hugging Face's layout."""
     return _HERE / "tokenizer"
+
+
+def presets_folder() -> Path:
+    """Give the folder of the presets of distillation, one TOML file each."""
+    return _HERE / "presets"
 
 
 def sample_corpus_folder() -> Path:

@@ -9,8 +9,10 @@ from pydantic import Field, model_validator
 from wwmcorpus.config import Config
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.masking.scheme import WholeWordMasking, WordPredictingMasking
+from wwmcorpus.stream.settings import StreamOptions
 from wwmcorpus.training.settings.loop import Optimiser, Training
 from wwmcorpus.training.settings.losses import DistillLosses
+from wwmcorpus.training.settings.presets import with_preset
 from wwmcorpus.training.settings.shapes import Initialisation, Student
 
 
@@ -25,6 +27,19 @@ class _Run(Config):
     output: str
     #: Which words are masked, in training and in evaluation.
     masking: WordPredictingMasking = Field(default_factory=WholeWordMasking)
+    #: How rows become batches, beside masking, seed and batch size.
+    stream: StreamOptions = Field(default_factory=StreamOptions)
+
+    @model_validator(mode="after")
+    def _batches_are_padded(self) -> _Run:
+        if self.stream.layout != "padded":
+            raise ConfigError(
+                "training reads padded batches",
+                value=self.stream.layout,
+                where="stream.layout",
+                fix="Leave it out: the trainer lays rows end to end by itself, see training.unpad.",
+            )
+        return self
 
 
 class PretrainConfig(_Run):
@@ -56,16 +71,25 @@ class PretrainConfig(_Run):
 class DistillConfig(PretrainConfig):
     """Distillation from one teacher: the same with something to compare with."""
 
+    #: Published settings to begin with; what is said beside it wins. ``preset_names()`` lists them.
+    preset: str | None = None
     #: Folder or hub id of a masked language model with the corpus's vocabulary.
     teacher: str
     #: Go on with a teacher that knows no more of held-out text than the frequency of its pieces.
     accept_teacher: bool = False
     losses: DistillLosses = Field(default_factory=DistillLosses)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_preset(cls, values: Any) -> Any:
+        return with_preset(values)
+
 
 class Stage(Config):
     """One distillation of a two-stage run. The fields are those of ``DistillConfig``."""
 
+    #: As in ``DistillConfig``; the masking is that of the run.
+    preset: str | None = None
     #: The model that learns: as ``student`` of ``DistillConfig``.
     model: Student
     #: "teacher" in ``init.weights`` is the teacher of this stage.
@@ -75,6 +99,11 @@ class Stage(Config):
     training: Training = Field(default_factory=Training)
     optimiser: Optimiser = Field(default_factory=Optimiser)
     losses: DistillLosses = Field(default_factory=DistillLosses)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_preset(cls, values: Any) -> Any:
+        return with_preset(values, leave_out=("masking",), rename={"student": "model"})
 
 
 class TwoStageConfig(_Run):
