@@ -13,7 +13,6 @@ from wwmcorpus.corpus.shards import ShardBatch
 from wwmcorpus.records import Rows
 
 T = TypeVar("T", bound=np.generic)
-_Runs = list[tuple[int, int, int, int]]
 
 
 class RowTable:
@@ -51,14 +50,14 @@ class RowTable:
         homes = self._homes(rows)
         begins = self._bounds[rows + homes].astype(np.int64)
         ends = self._bounds[rows + homes + 1].astype(np.int64)
-        bounds = bounds_of(ends - begins)
-        runs = _runs(homes, begins, ends, bounds)
+        if not len(rows):
+            return _no_rows(self.has_pairs)
         return Rows(
-            _copied(self._ids, runs, int(bounds[-1]), np.int32),
-            _unpacked(self._bits, homes, begins, ends, bounds),
-            bounds,
+            _slices(self._ids, homes, begins, ends).astype(np.int32, copy=False),
+            _bits(self._bits, homes, begins, ends),
+            bounds_of(ends - begins),
             rows,
-            _copied(self._types, runs, int(bounds[-1]), np.int8) if self.has_pairs else None,
+            _slices(self._types, homes, begins, ends) if self.has_pairs else None,
             self._pair_labels(rows, homes) if self.has_pairs else None,
         )
 
@@ -72,34 +71,26 @@ class RowTable:
         return np.array(labels, dtype=np.int8)
 
 
-def _runs(
-    homes: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64], targets: NDArray[np.int64]
-) -> _Runs:
-    """Give (source, its begin, its end, where it goes) of each row as Python integers."""
-    return list(zip(homes.tolist(), begins.tolist(), ends.tolist(), targets[:-1].tolist(), strict=True))
+def _no_rows(has_pairs: bool) -> Rows:
+    none, labels = np.empty(0, np.int32), np.empty(0, np.int8)
+    return Rows(
+        none, none.astype(bool), np.zeros(1, np.int64), none.astype(np.int64), *([labels, labels] if has_pairs else [])
+    )
 
 
-def _copied(sources: Sequence[NDArray[np.integer]], runs: _Runs, size: int, dtype: type[T]) -> NDArray[T]:
-    values = np.empty(size, dtype=dtype)
-    for source, begin, end, target in runs:
-        values[target : target + end - begin] = sources[source][begin:end]
-    return values
+def _slices(
+    sources: Sequence[NDArray[T]], homes: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[T]:
+    """Give the values [begin, end) of each row's source, end to end, in one copy."""
+    spans = zip(homes.tolist(), begins.tolist(), ends.tolist(), strict=True)
+    return np.concatenate([sources[home][begin:end] for home, begin, end in spans])
 
 
-def _unpacked(
-    bitmaps: Sequence[NDArray[np.uint8]],
-    homes: NDArray[np.int64],
-    begins: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    bounds: NDArray[np.int64],
+def _bits(
+    bitmaps: Sequence[NDArray[np.uint8]], homes: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Give the bits [begin, end) of each row's bitmap: the bytes that hold them are copied and unpacked all at once."""
     firsts, lasts = begins >> 3, (ends + 7) >> 3
-    byte_bounds = bounds_of(lasts - firsts)
-    packed = _copied(bitmaps, _runs(homes, firsts, lasts, byte_bounds), int(byte_bounds[-1]), np.uint8)
-    bits = np.unpackbits(packed, bitorder="little").view(np.bool_)
-    flags = np.empty(int(bounds[-1]), dtype=np.bool_)
-    sources = (byte_bounds[:-1] * 8 + (begins & 7)).tolist()
-    for source, begin, end in zip(sources, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        flags[begin:end] = bits[source : source + end - begin]
-    return flags
+    flags = np.unpackbits(_slices(bitmaps, homes, firsts, lasts), bitorder="little").view(np.bool_)
+    at = bounds_of(lasts - firsts)[:-1] * 8 + (begins & 7)
+    return _slices([flags], np.zeros_like(homes), at, at + ends - begins)
