@@ -37,16 +37,25 @@ class FakeCorpus:
 
 
 class FakeStream:
-    def __init__(self, corpus, global_batch_size=64, seed=0, rank=0, world_size=1, masking=None):
+    def __init__(self, corpus, global_batch_size=64, seed=0, rank=0, world_size=1, masking=None, options=None):
         if len(corpus) < global_batch_size:
             raise CorpusError("fewer rows than one global batch", fix="Make it smaller.")
         self.size, self.rows, self.seed = global_batch_size, len(corpus), seed
+        self.index = 0
+
+    def state_dict(self):
+        return {"index": self.index}
+
+    def load_state_dict(self, state):
+        self.index = state["index"]
 
     def batch(self, epoch, index):
         return batch(self.size, seed=1000 * self.seed + 100 * epoch + index)
 
     def __iter__(self):
-        return (self.batch(0, index) for index in range(self.rows // self.size))
+        for index in range(self.index, self.rows // self.size):
+            self.index = (index + 1) % (self.rows // self.size)
+            yield self.batch(0, index)
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +140,24 @@ def test_two_stages(tmp_path):
         "hidden_mse_0_0",
         "hidden_mse_1_1",
     }
+
+
+def test_stream_options_reach_the_stream_and_what_only_is_faster_is_no_other_run(tmp_path, monkeypatch):
+    seen = []
+
+    class Seeing(FakeStream):
+        def __init__(self, *values, **named):
+            super().__init__(*values, **named)
+            seen.append(values[6] if len(values) > 6 else None)
+
+    monkeypatch.setattr(runs, "Stream", Seeing)
+    runs.run_pretrain(pretrain_config(tmp_path, stream={"bucket_batches": 4}))
+    assert seen[-1].bucket_batches == 4
+    assert runs.run_pretrain(pretrain_config(tmp_path, stream={"bucket_batches": 4, "prefetch_batches": 0})).found
+    with pytest.raises(ConfigError, match=r"stream\.bucket_batches"):
+        runs.run_pretrain(pretrain_config(tmp_path))
+    with pytest.raises(ConfigError, match="training reads padded batches"):
+        pretrain_config(tmp_path, stream={"layout": "packed"})
 
 
 def test_progress_bar_on_a_terminal(tmp_path):

@@ -11,22 +11,32 @@ from typing import Any
 
 from transformers import BertForMaskedLM
 
+from wwmcorpus.files import folder_lock, make_folder, move
 from wwmcorpus.training.evaluate import Figures
 from wwmcorpus.training.heads import quiet_progress
 
 
 @contextmanager
-def staged_folder(output: Path) -> Iterator[Path]:
+def staged_folder(output: Path, is_main: bool = True) -> Iterator[Path]:
     """Give a folder beside ``output`` to write into; at the end it takes that name.
 
-    After an error it stays, named ``*.partial``, until the next run with this output.
+    After an error it stays, named ``*.partial``, with the checkpoints from which the same run goes on.
+
+    Args:
+        output: The final name.
+        is_main: Whether this is the process that makes and renames the folder; the others only learn where it is.
+
+    Raises:
+        CorpusError: another run holds the folder.
     """
     partial = output.with_name(f"{output.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
-    yield partial
-    partial.replace(output)
+    if not is_main:
+        yield partial
+        return
+    make_folder(partial)
+    with folder_lock(partial, f"training of {output.name}"):
+        yield partial
+    move(partial, output)
 
 
 def write_model(folder: Path, model: BertForMaskedLM, tokenizer_folder: Path) -> None:

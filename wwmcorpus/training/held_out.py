@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from wwmcorpus.corpus.reader import Corpus
 from wwmcorpus.training.evaluate import Figures, evaluate, evaluate_with_guesses, evaluating, unigram_baseline
 from wwmcorpus.training.heads import forward_masked, micro_batches
 from wwmcorpus.training.objective import Objective
-from wwmcorpus.training.reporting import Reporter
+from wwmcorpus.training.reporting import Reporter, read_metrics
 from wwmcorpus.training.settings import Training
 
 #: Held-out rows are masked with this seed in every run, so that runs can be compared.
@@ -60,24 +61,40 @@ class HeldOut:
         self.teacher_figures: Figures | None = None
         self._guesses: list[Tensor] | None = None
 
-    def __call__(self, step: int) -> None:
-        """Evaluate the student."""
-        if self.batches:
-            figures = evaluate(self.objective.student, self.batches, self.training.precision, self._guesses)
-            self.last = replace(figures, hidden_cosine=self._cosine())
-            self.first = self.first or self.last
-            self.reporter.record("evaluation", step, **self.last.content())
+    def __call__(self, step: int) -> float | None:
+        """Evaluate the student and give its loss; None without held-out rows."""
+        if not self.batches:
+            return None
+        figures = evaluate(self.objective.student, self.batches, self.training.precision, self._guesses)
+        self.last = replace(figures, hidden_cosine=self._cosine())
+        self.first = self.first or self.last
+        self.reporter.record("evaluation", step, **self.last.content())
+        return self.last.loss
 
-    def compare_with(self, corpus: Corpus) -> None:
-        """Evaluate what the student is to be compared with: the unigram model of its corpus, and its teacher."""
+    def compare_with(self, corpus: Corpus, resumed: bool = False) -> None:
+        """Evaluate what the student is to be compared with: the unigram model of its corpus, and its teacher.
+
+        In a resumed run their figures, and those of the student so far, stand in the metrics already.
+        """
         if not self.batches:
             return
+        record = self.reporter.record
+        if resumed:
+            self._recall()
+            record = _say_nothing
         self.baseline = unigram_baseline(corpus.piece_counts(), self.batches, corpus.vocabulary.frame_ids.tolist())
-        self.reporter.record("baseline", 0, **self.baseline.content())
+        record("baseline", 0, **self.baseline.content())
         if self.teacher is not None:
             found = evaluate_with_guesses(self.teacher, self.batches, self.training.precision)
             self.teacher_figures, self._guesses = found
-            self.reporter.record("teacher", 0, **self.teacher_figures.content())
+            record("teacher", 0, **self.teacher_figures.content())
+
+    def _recall(self) -> None:
+        if self.reporter.path is None:
+            return
+        found = [Figures.of(line) for line in read_metrics(self.reporter.path, "evaluation")]
+        if found:
+            self.first, self.last = found[0], found[-1]
 
     def _cosine(self) -> float | None:
         if self.teacher is None:
@@ -126,3 +143,7 @@ def _deepest_match(objective: Objective) -> tuple[int, int, nn.Module] | None:
     student_layer, teacher_layer, index = max(found)
     assert isinstance(teacher_layer, int)
     return teacher_layer, student_layer, objective.projections[index]
+
+
+def _say_nothing(kind: str, step: int, **figures: Any) -> None:
+    """Record nothing."""

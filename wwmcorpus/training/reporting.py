@@ -49,7 +49,8 @@ class Reporter:
         board: bool = False,
     ) -> None:
         self.title, self.num_steps, self.active = title, num_steps, active
-        self._file = path.open("ab") if active and path is not None else None
+        self.path = path if active else None
+        self._file = None if self.path is None else self.path.open("ab")
         self._board_folder = path.parent / BOARD_FOLDER if active and board and path is not None else None
         self._board: Any = None if self._board_folder is None else _board(self._board_folder)
         self._progress, self._task = None, None

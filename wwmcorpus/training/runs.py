@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from wwmcorpus.corpus import open_corpus
 from wwmcorpus.corpus.reader import Corpus
 from wwmcorpus.errors import ConfigError, MissingExtraError
 from wwmcorpus.stream import Stream
+from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.curves import draw_curves
 from wwmcorpus.training.evaluate import evaluate, unigram_baseline
 from wwmcorpus.training.export import model_card, staged_folder, write_model
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 CURVES_FILE = "curves.png"
+CHECKPOINT_FOLDER = "checkpoints"
 #: Rows that a teacher is tried on where there is no validation corpus.
 _NUM_PROBE_ROWS = 64
 
@@ -50,7 +51,8 @@ _log = logging.getLogger(__name__)
 def run_pretrain(config: PretrainConfig, console: Console | None = None) -> RunResult:
     """Train a model by masked language modelling, from random weights or continued from a checkpoint.
 
-    A run that its folder holds finished, with the same settings and inputs, is given back and not run again.
+    A run that its folder holds finished, with the same settings and inputs, is given back and not run again. One that
+    was stopped goes on from its newest whole checkpoint, in the folder named ``*.partial``.
 
     Args:
         config: The run.
@@ -59,7 +61,8 @@ def run_pretrain(config: PretrainConfig, console: Console | None = None) -> RunR
     Raises:
         ConfigError: student, corpus and settings do not fit together, or the output holds something else.
         CorpusError: a corpus cannot be opened or has fewer rows than a global batch.
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number, or a checkpoint cannot be written.
+        InterruptedJobError: SIGINT or SIGTERM came; a checkpoint was written.
     """
     return _run(config, console)
 
@@ -100,18 +103,17 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
     objective, first_weights = _objective(config, corpus, teacher)
     accelerator = make_accelerator(training, find_unused_parameters=not objective.needs_logits)
     rank, num_ranks, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
-    stream = Stream(corpus, training.global_batch_size, training.seed, rank, num_ranks, config.masking)
-    staging = staged_folder(output) if is_main else nullcontext(output)
+    options = config.stream.model_copy(update={"pin_memory": accelerator.device.type == "cuda"})
+    stream = Stream(corpus, training.global_batch_size, training.seed, rank, num_ranks, config.masking, options)
     with (
-        staging as folder,
-        Reporter(output.name, training.steps, folder / METRICS_FILE, console, is_main) as reporter,
+        staged_folder(output, is_main) as folder,
+        Reporter(
+            output.name, training.steps, folder / METRICS_FILE, console, is_main, board=training.tensorboard
+        ) as reporter,
     ):
         if teacher is not None:
             teacher.to(accelerator.device)
         evaluation = HeldOut(objective, held_out, training, reporter, teacher)
-        evaluation.compare_with(corpus)
-        if isinstance(config, DistillConfig) and teacher is not None:
-            _gate(config, corpus, teacher, evaluation)
         trainer = Trainer(
             objective,
             stream,
@@ -121,7 +123,12 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
             accelerator=accelerator,
             reporter=reporter,
             evaluate=evaluation,
+            checkpoints=Checkpoints(folder / CHECKPOINT_FOLDER, training.keep_checkpoints, identity),
         )
+        resumed = trainer.resume()
+        evaluation.compare_with(corpus, resumed)
+        if isinstance(config, DistillConfig) and teacher is not None:
+            _gate(config, corpus, teacher, evaluation)
         trainer.run()
         result = RunResult(
             output,
@@ -151,7 +158,8 @@ def _identity(config: PretrainConfig, corpus: Corpus) -> dict[str, Any]:
         hashes["teacher"] = weights_sha256(config.teacher)
     if config.init is not None:
         hashes["init"] = weights_sha256(config.init.weights)
-    return run_identity(config.values(), hashes)
+    own = {"stream": config.stream.decisive, "training": config.training.decisive}
+    return run_identity(config.values() | own, hashes)
 
 
 def _teacher(config: PretrainConfig, corpus: Corpus) -> BertForMaskedLM | None:

@@ -96,6 +96,11 @@ class Trainer:
         self._batches = endless(batches)
         self._evaluate = evaluate or (lambda step: None)
         self._checkpoints = checkpoints
+        if checkpoints is not None and self._position is None:
+            raise TrainingError(
+                "there are checkpoints, and batches whose place cannot be saved",
+                fix="Give a Stream, or batches with state_dict and load_state_dict.",
+            )
         self._signals = StopSignals()
         self._weights_now: list[float] = []
         self._weights = torch.empty(0)
@@ -214,7 +219,7 @@ class Trainer:
         settings = self.optimiser
         clipped = self.objective.student if settings.clip == "student" else self.state.module
         limit = settings.max_grad_norm if settings.max_grad_norm is not None else float("inf")
-        norm = self.accelerator.clip_grad_norm_(clipped.parameters(), limit)
+        norm: Tensor | None = self.accelerator.clip_grad_norm_(clipped.parameters(), limit)
         assert norm is not None
         return norm
 

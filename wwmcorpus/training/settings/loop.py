@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from wwmcorpus.config import Config
+
+#: Fields that change nothing of what is learnt or recorded, so that a run may be resumed with others.
+_NOT_CONTENT = {"checkpoint_every", "device", "keep_checkpoints", "tensorboard"}
 
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -85,3 +88,8 @@ class Training(Config):
     evaluation_draws: int = Field(default=1, ge=1)
     #: Decides initial weights, data order, masks and dropout.
     seed: int = Field(default=0, ge=0, lt=2**63)
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The part that decides what comes out, as plain values."""
+        return {key: value for key, value in self.values().items() if key not in _NOT_CONTENT}
