@@ -1,84 +1,84 @@
-"""Speed of segmenters and alignment beside their peers, in one run: on one thread, and on all of them.
+"""Speed of segmenters, of alignment and of neural LTP, each beside its peer: one command, one run, some minutes.
 
-    python benchmarks/words_and_pieces.py --text TEXT... [--vocab vocab.txt] [--threads N] [--ltp-python PATH]
+    python benchmarks/words_and_pieces.py --text TEXT... [--ltp-python PATH] [--threads 1 2] [--minutes 4]
 
-What is timed: in-memory lines to results in memory, start-up apart, in turns after one pass to warm up; bytes are
-UTF-8. One thread is timed by the CPU's clock, several by the wall's. Ratios are medians over the rounds.
+What is timed: in-memory texts to results in memory, start-up apart. One thread is timed by the CPU's clock, several by
+the wall's. The texts are cut to sentences as a build cuts them, in batches as large as a build's; a line's figure is
+from the second half of the text.
 
-``encode_batch`` is the Hugging Face tokenizer with ids and offsets read, as an aligner must read them. The published
-script's algorithm is our own rewrite of what run_chinese_ref.py does, with the same LTP perceptron in place of its
-neural LTP: words of 100 lines, tokens of 100 lines, the set of words matched again, longest first. The aligner,
-jieba and rjieba have one thread. What the neural figures mean stands in ``neural_words.py``.
+- ``LTP alone``, ``rjieba alone``, ``jieba alone``: the engine as it is called, words in strings. Ours gives spans.
+- ``encode_batch``: the Hugging Face tokenizer with ids and offsets read, as an aligner must read them.
+- The aligner, ``as builds call it``: texts laid on a line, pieces and words by their places on it. ``text by text``: a
+  record with offsets for each text. ``new text``: the aligner has seen the first half of the text and nothing else, as
+  in a build; ``seen text``: it has seen the second half too.
+- ``published``: our own rewrite of what run_chinese_ref.py does, with the same LTP perceptron in place of its neural
+  LTP: words of 100 lines, tokens of 100 lines, the set of words matched again, longest first. Ours gives both the
+  exact refs and the compatible ones at once; the line says how many of the latter are the published ones.
+
+The aligner, jieba and rjieba have one thread. What the neural figures mean stands in ``neural_words.py``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's; torch is told its own number
 
-from measure import machine, rate, write_result
-from neural_model import make_model
-from neural_words import measure_backbone, measure_peers
-from side_by_side import Work, in_turns, times_as_fast
-from transformers import PreTrainedTokenizerFast
+from measure import machine, write_result
+from published import published_refs
+from side_by_side import Lines, Work, clock_of, in_turns
 
 from wwmcorpus import Aligner, load_segmenter, load_tokenizer
 from wwmcorpus.align import RefMaker
-from wwmcorpus.text import is_han, sentence_spans
+from wwmcorpus.errors import MissingExtraError
+from wwmcorpus.segment import segment_line
+from wwmcorpus.text import TextLine, sentence_spans
 
-PACKAGES = ("wwmcorpus", "tokenizers", "transformers", "torch", "ltp-extension", "jieba", "rjieba", "numpy")
-RESULT = Path(__file__).parent / "results" / "words_and_pieces.json"
-BARE, SPANS = "LTP perceptron alone", "segmenter ltp (spans)"
-ENCODE = "encode_batch, ids and offsets"
-FLAT, ALIGN = "aligner, as builds call it (align_flat)", "aligner, text by text (align)"
-SCRIPT, REFS = "published script's algorithm", "wwmcorpus ref (both modes)"
-RATIOS = {
-    "aligner, as builds call it / encode_batch": (FLAT, ENCODE),
-    "aligner, text by text / encode_batch": (ALIGN, ENCODE),
-    "segmenter ltp / LTP alone": (SPANS, BARE),
-    "ref / published": (REFS, SCRIPT),
-}
-#: Of the first text, as many characters as a build segments at once; and fewer for what is many times slower.
-_BATCH_CHARACTERS, _FEW_CHARACTERS = 1 << 16, 8000
-_LINE_CHARACTERS = 500
+__all__ = ["published_refs"]
+
+PACKAGES = ("wwmcorpus", "tokenizers", "transformers", "torch", "ltp-extension", "ltp-core", "jieba", "numpy")
+#: Shares of the time for the texts; the neural part takes about what is left. Groups of works for each text.
+_TEXT_SHARE, _NUM_GROUPS = 0.4, 4
+_BATCH_CHARACTERS = 1 << 16
 
 
 def main() -> None:
-    """Measure, print tables, write results/words_and_pieces.json."""
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--text", nargs="+", required=True, type=Path)
-    arguments.add_argument("--vocab", default="embedded")
-    arguments.add_argument("--max-bytes", type=int, default=3_000_000, help="of each text")
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="of the second column; 1: one column")
-    arguments.add_argument("--neural", type=Path, help="folder of a neural LTP model; made where it is absent")
-    arguments.add_argument("--neural-rounds", type=int, default=3, help="0: leave the neural models out")
-    arguments.add_argument("--train-steps", type=int, default=300, help="of a neural model that is made")
+    """Measure, print a table, write results/words_and_pieces.json."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--text", nargs="+", required=True, type=Path, help="UTF-8, one line per text")
+    arguments.add_argument("--vocab", default="embedded", help="vocab.txt, folder, or hub id")
+    arguments.add_argument("--minutes", type=float, default=4, help="about how long, on a machine that does 10 kB/s")
+    arguments.add_argument("--threads", nargs="+", type=int, default=[1])
+    arguments.add_argument("--max-bytes", type=int, default=1_000_000, help="of each text")
+    arguments.add_argument("--neural", type=Path, help="folder of a neural LTP model; one is made where it is absent")
     arguments.add_argument("--ltp-python", help="interpreter in which ltp 4.2.14 runs its neural models")
     given = arguments.parse_args()
-    os.environ["RAYON_NUM_THREADS"] = str(given.threads)  # before the Rust libraries make their pools
-    threads = sorted({1, given.threads})
-    result: dict[str, Any] = {"machine": machine(PACKAGES), "threads": threads, "texts": {}}
-    for path in given.text:
-        lines = read_lines(path, given.max_bytes)
-        figures = {n: measure_text(lines, load_tokenizer(given.vocab), n, given.rounds) for n in threads}
-        result["texts"][path.name] = figures
-        print_table(path.name, figures)
-    if given.neural_rounds:
-        result["neural"] = measure_model(read_lines(given.text[0], given.max_bytes), threads, given)
-    elif RESULT.exists():  # it takes long: what an earlier run found stays, and says on what
-        earlier = json.loads(RESULT.read_text("utf-8"))
-        result |= {"neural": earlier["neural"], "neural_machine": earlier.get("neural_machine", earlier["machine"])}
-    print(write_result("words_and_pieces", result))
+    os.environ["RAYON_NUM_THREADS"] = str(max(given.threads))  # before the Rust libraries make their pools
+    begin, load = time.perf_counter(), os.getloadavg()[0]
+    described = machine(PACKAGES)
+    lines = Lines(f"{described['cpu']}, {described['cores']} cores")
+    lines.head()
+    texts = {path.stem: read_lines(path, given.max_bytes) for path in given.text}
+    seconds = 60 * given.minutes * _TEXT_SHARE / (len(texts) * len(given.threads) * _NUM_GROUPS)
+    for num_threads in given.threads:
+        os.environ["TOKENIZERS_PARALLELISM"] = "true" if num_threads > 1 else "false"
+        for name, text in texts.items():
+            measure_text(lines, name, text, given.vocab, num_threads, seconds)
+    measure_neural(lines, *next(iter(texts.items())), given)
+    result = {
+        "command": " ".join(["python", "benchmarks/words_and_pieces.py", *_without_folders(sys.argv[1:])]),
+        "machine": described | {"load_average": round(load, 2)},
+        "seconds": round(time.perf_counter() - begin),
+        "lines": lines.lines,
+    }
+    print(f"{write_result('words_and_pieces', result)} after {result['seconds']} seconds")
 
 
 def read_lines(path: Path, max_bytes: int) -> list[str]:
@@ -92,105 +92,155 @@ def split(lines: Sequence[str]) -> list[str]:
     return [line[start:end] for line in lines for start, end in sentence_spans(line)]
 
 
-def measure_text(lines: list[str], tokenizer: PreTrainedTokenizerFast, num_threads: int, rounds: int) -> dict[str, Any]:
-    """Give the figures of one text and one number of threads."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "true" if num_threads > 1 else "false"
-    parallel = num_threads > 1
-    num_bytes = sum(len(line.encode()) for line in lines)
-    sentences = split(lines)
-    batches, hundreds = (
-        [texts[i : i + size] for i in range(0, len(texts), size)] for texts, size in ((sentences, 1000), (lines, 100))
-    )
-    ltp = load_segmenter("ltp", num_threads)
-    spans = [ltp.segment(batch) for batch in batches]
-    aligner, maker, bare = Aligner(tokenizer), RefMaker(ltp, tokenizer), ltp._model  # type: ignore[attr-defined]
-    works: dict[str, Work] = {
-        BARE: lambda: [bare.batch_predict(batch, parallelism=parallel) for batch in batches],
-        SPANS: lambda: [ltp.segment(batch) for batch in batches],
-        ENCODE: lambda: [encode(tokenizer, batch) for batch in batches],
-        FLAT: lambda: [aligner.align_flat(*pair) for pair in zip(batches, spans, strict=True)],
-        ALIGN: lambda: [aligner.align(*pair) for pair in zip(batches, spans, strict=True)],
-        SCRIPT: lambda: [published_refs(bare, tokenizer, some, parallel) for some in hundreds],
-        REFS: lambda: [maker.refs(some) for some in hundreds],
+def batches_of(texts: Sequence[str]) -> list[list[str]]:
+    """Give texts in batches as large as a build's."""
+    batches: list[list[str]] = [[]]
+    size = 0
+    for text in texts:
+        if size >= _BATCH_CHARACTERS:
+            batches.append([])
+            size = 0
+        batches[-1].append(text)
+        size += len(text)
+    return batches
+
+
+def measure_text(lines: Lines, name: str, text: list[str], vocab: str, num_threads: int, seconds: float) -> None:
+    """Add the lines of one text: segmenters, aligner, refs."""
+    first, second = text[: len(text) // 2], text[len(text) // 2 :]
+    facts = {"text": name, "threads": num_threads, "precision": "-"}
+    batches = batches_of(split(second))
+    measure_ltp(lines, batches, facts, seconds)
+    measure_aligner(lines, batches_of(split(first)), batches, vocab, facts, seconds)
+    measure_refs(lines, [second[i : i + 100] for i in range(0, len(second), 100)], vocab, facts, seconds)
+    if num_threads == 1:
+        for jieba in ("rjieba", "jieba"):
+            measure_jieba(lines, jieba, batches[0], facts, seconds / 2)
+
+
+def measure_ltp(lines: Lines, batches: list[list[str]], facts: dict[str, Any], seconds: float) -> None:
+    """Add what our spans cost over LTP's perceptron alone."""
+    parallel = facts["threads"] > 1
+    ltp = load_segmenter("ltp", facts["threads"])
+    engine = ltp._model  # type: ignore[attr-defined]
+    alone, ours, by_text = "LTP alone", "segmenter ltp, as builds call it", "segmenter ltp, text by text"
+    works = {
+        alone: Work(lambda: [engine.batch_predict(batch, parallelism=parallel) for batch in batches]),
+        ours: Work(lambda: [segment_line(ltp, TextLine.of(batch)) for batch in batches]),
+        by_text: Work(lambda: [ltp.segment(batch) for batch in batches]),
     }
-    clock = time.perf_counter if parallel else time.process_time
-    times = in_turns(works, rounds, clock)
-    if not parallel:
-        alone = {f"segmenter {name} (spans)": load_segmenter(name) for name in ("jieba", "rjieba")}
-        others: dict[str, Work] = {name: lambda s=one: s.segment(sentences) for name, one in alone.items()}
-        times |= in_turns(others, 1, clock)
-    figures: dict[str, Any] = {name: rate(num_bytes, runs) for name, runs in times.items()}
-    figures["ratios"] = {name: times_as_fast(times, *pair) for name, pair in RATIOS.items()}
-    return figures
+    times = in_turns(works, clock_of(facts["threads"]), seconds)
+    for name in (ours, by_text):
+        lines.add(name, alone, times, num_bytes(batches), **facts)
 
 
-def measure_model(lines: list[str], threads: list[int], given: argparse.Namespace) -> dict[str, Any]:
-    """Give the figures of a neural model on sentences and on lines of the first text."""
+def measure_aligner(
+    lines: Lines, seen: list[list[str]], batches: list[list[str]], vocab: str, facts: dict[str, Any], seconds: float
+) -> None:
+    """Add both ways to align, on text that the aligner has seen and on new text."""
+    tokenizer, ltp = load_tokenizer(vocab), load_segmenter("ltp", facts["threads"])
+    on_line = [segment_line(ltp, TextLine.of(batch)) for batch in batches]
+    by_text = [ltp.segment(batch) for batch in batches]
+    first_half = [(batch, ltp.segment(batch)) for batch in seen]
+    aligner = Aligner(tokenizer)
+
+    def begin_anew() -> None:
+        nonlocal aligner
+        aligner = Aligner(tokenizer)
+        for pair in first_half:
+            aligner.align_flat(*pair)
+
+    def as_builds() -> None:
+        for batch, spans in zip(batches, on_line, strict=True):
+            aligner.align_line(TextLine.of(batch), spans)
+
+    def each_text() -> None:
+        for pair in zip(batches, by_text, strict=True):
+            aligner.align(*pair)
+
+    encode = "encode_batch"
+    works = {
+        encode: Work(lambda: [encode_batch(tokenizer, batch) for batch in batches]),
+        "aligner, as builds call it, new text": Work(as_builds, begin_anew),
+        "aligner, as builds call it, seen text": Work(as_builds),
+        "aligner, text by text, new text": Work(each_text, begin_anew),
+        "aligner, text by text, seen text": Work(each_text),
+    }
+    times = in_turns(works, clock_of(facts["threads"]), seconds)
+    for name in list(works)[1:]:
+        lines.add(name, encode, times, num_bytes(batches), **facts)
+
+
+def measure_refs(lines: Lines, hundreds: list[list[str]], vocab: str, facts: dict[str, Any], seconds: float) -> None:
+    """Add ``ref`` beside the published script's algorithm, lines in hundreds."""
+    tokenizer, ltp = load_tokenizer(vocab), load_segmenter("ltp", facts["threads"])
+    engine, maker, parallel = ltp._model, RefMaker(ltp, tokenizer), facts["threads"] > 1  # type: ignore[attr-defined]
+    found: dict[str, list[list[int]]] = {}
+
+    def publish() -> None:
+        found["published"] = [ref for some in hundreds for ref in published_refs(engine, tokenizer, some, parallel)]
+
+    def ours() -> None:
+        found["compat"] = [refs.compat for some in hundreds for refs in maker.refs(some)]
+
+    name, peer = "ref, exact and compatible", "published"
+    times = in_turns({peer: Work(publish), name: Work(ours)}, clock_of(facts["threads"]), seconds)
+    num_same = sum(map(list.__eq__, found["published"], found["compat"]))
+    words = f"compatible refs: {num_same} of {len(found['compat'])} lines as published"
+    lines.add(name, peer, times, num_bytes(hundreds), **facts, words=words)
+
+
+def measure_jieba(lines: Lines, name: str, batch: list[str], facts: dict[str, Any], seconds: float) -> None:
+    """Add what our spans cost over jieba, or its Rust edition, alone."""
+    try:
+        segmenter: Any = load_segmenter(name)
+    except MissingExtraError as error:
+        lines.skip(name, str(error).partition("\n")[0])
+        return
+    if name == "jieba":
+        alone = Work(lambda: [segmenter._tokenizer.lcut(text) for text in batch])
+    else:
+        alone = Work(lambda: [segmenter._jieba.cut(text, True) for text in batch])
+    works = {f"{name} alone": alone, f"segmenter {name}": Work(lambda: segment_line(segmenter, TextLine.of(batch)))}
+    times = in_turns(works, time.process_time, seconds)
+    lines.add(f"segmenter {name}", f"{name} alone", times, num_bytes([batch]), **facts)
+
+
+def measure_neural(lines: Lines, name: str, text: list[str], given: argparse.Namespace) -> None:
+    """Add the lines of neural LTP, on one text and one thread."""
+    from neural_model import MODEL_STEPS, make_model
+    from neural_words import measure_backbone, measure_peer, measure_precisions
+
+    scale = given.minutes / 4
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.neural or Path(scratch) / "small"
-        model = "as given"
         if not (folder / "config.json").is_file():
             ids = load_tokenizer(given.vocab).get_vocab()
-            make_model(folder, sorted(ids, key=ids.__getitem__), split(lines[len(lines) // 2 :]), given.train_steps)
-            model = f"the size of LTP/small, random, then {given.train_steps} steps on the perceptron's words"
-        short = [line for line in lines[: len(lines) // 2] if len(line) <= _LINE_CHARACTERS]
-        figures: dict[str, Any] = {"model": model}
-        texts = head(split(short), _BATCH_CHARACTERS)
-        figures["one batch"] = {n: measure_backbone(folder, texts, n, given.neural_rounds) for n in threads}
-        print_table(f"neural LTP, {len(texts)} sentences", figures["one batch"])
-        for name, all_texts in (("sentences", split(short)), ("lines", short)):
-            texts = head(all_texts, _FEW_CHARACTERS)
-            figures[name] = {n: measure_peers(folder, texts, n, given.neural_rounds, given.ltp_python) for n in threads}
-            print_table(f"neural LTP, {len(texts)} {name}", figures[name])
-    return figures
+            make_model(folder, sorted(ids, key=ids.__getitem__), split(text[len(text) // 2 :]), MODEL_STEPS)
+        short = [line for line in text[: len(text) // 2] if len(line) <= 500]
+        sentences = split(short)
+        measure_backbone(lines, folder, sentences, f"{name}, sentences", scale)
+        measure_precisions(lines, folder, sentences, f"{name}, sentences", scale)
+        if given.ltp_python is None:
+            lines.skip("LTP's own neural pipeline", "no --ltp-python; ltp_pipeline.py says how to make one")
+            return
+        for kind, texts in (("sentences", sentences), ("lines", short)):
+            measure_peer(lines, folder, texts, f"{name}, {kind}", scale, given.ltp_python)
 
 
-def head(texts: Sequence[str], num_characters: int) -> list[str]:
-    """Give the first texts that hold so many characters."""
-    sizes = accumulate(map(len, texts))
-    return [text for text, size in zip(texts, sizes, strict=True) if size <= num_characters]
-
-
-def encode(tokenizer: PreTrainedTokenizerFast, batch: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+def encode_batch(tokenizer: Any, batch: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
     """Give ids and offsets as the Hugging Face tokenizer finds them."""
     encodings = tokenizer.backend_tokenizer.encode_batch(batch, add_special_tokens=False)
     return [(encoding.ids, encoding.offsets) for encoding in encodings]
 
 
-def published_refs(model: Any, tokenizer: PreTrainedTokenizerFast, lines: list[str], parallel: bool) -> list[list[int]]:
-    """Give refs the published way, naively: a set of words for each line, matched again against its tokens."""
-    refs = []
-    rows = tokenizer(lines, add_special_tokens=True, truncation=True, max_length=512)["input_ids"]
-    for words, ids in zip(model.batch_predict(lines, parallelism=parallel), rows, strict=True):
-        chinese = {word for word in words if len(word) > 1 and all(is_han(ord(c)) for c in word)}
-        tokens = [tokenizer.convert_ids_to_tokens(i) for i in ids]
-        longest = max(map(len, chinese), default=0)
-        ref, at = [], 0
-        while at < len(tokens):
-            length = 1
-            if is_han(ord(tokens[at][0])):
-                reach = min(len(tokens) - at, longest)
-                length = next((n for n in range(reach, 1, -1) if "".join(tokens[at : at + n]) in chinese), 1)
-            ref.extend(range(at + 1, at + length))
-            at += length
-        refs.append(ref)
-    return refs
+def num_bytes(batches: Sequence[Sequence[str]]) -> int:
+    """Give the UTF-8 of some texts."""
+    return sum(len(text.encode()) for batch in batches for text in batch)
 
 
-def print_table(name: str, figures: dict[int, dict[str, Any]]) -> None:
-    """Print the figures of one text: a row for each name, a column for each number of threads."""
-    print(f"\n{name:<44}" + "".join(f"{f'{n} thread' + 's' * (n > 1):>12}" for n in figures))
-    groups: list[tuple[str, list[dict[str, Any]]]] = [
-        (unit, [{row: value[key] for row, value in column.items() if key in value} for column in figures.values()])
-        for unit, key in (("MB/s", "mb_per_second"), ("kB/s", "kb_per_second"))
-    ]
-    groups += [
-        (unit, [column.get(key, {}) for column in figures.values()])
-        for unit, key in (("x", "ratios"), ("", "agreement"))
-    ]
-    for unit, columns in groups:
-        for row in dict.fromkeys(row for column in columns for row in column):
-            print(f"  {row:<42}" + "".join(f"{column.get(row, '-'):>12}" for column in columns) + f" {unit}")
+def _without_folders(words: Sequence[str]) -> list[str]:
+    return [word.rpartition("/")[2] for word in words]
 
 
 if __name__ == "__main__":
