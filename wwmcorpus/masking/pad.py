@@ -45,11 +45,10 @@ def padded_batch(
         ids[...] = masked.input_ids.reshape(cells.shape)
         labels[...] = masked.labels.reshape(cells.shape)
     else:
-        filled = np.flatnonzero(cells)
         ids.fill(vocabulary.pad_id)
         labels.fill(IGNORED_LABEL)
-        ids.reshape(-1)[filled] = masked.input_ids
-        labels.reshape(-1)[filled] = masked.labels
+        ids[cells] = masked.input_ids
+        labels[cells] = masked.labels
     batch: dict[str, NDArray[np.generic]] = {"input_ids": ids, "attention_mask": attention, "labels": labels}
     if rows.token_type_ids is not None:
         batch["token_type_ids"] = pad(rows.token_type_ids, cells, 0, np.int64)
