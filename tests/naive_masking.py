@@ -1,4 +1,4 @@
-"""The masking schemes once more, in Python's integers: one row, one word, a piece at a time: what the package must equal.
+"""The masking schemes once more, in Python's integers, one row and one word at a time: what the package must equal.
 
 A scheme is read as its fields say; nothing of ``wwmcorpus.masking`` but these fields is used.
 """

@@ -225,8 +225,28 @@ class TestCommand:
             assert call(monkeypatch, "show", str(joined.path), "--seed", seed) == 0
             shown.append(capsys.readouterr().out.split("\n"))
         assert shown[0] == shown[2] != shown[1]
-        unlike = {one[:6] for one, other in zip(*shown[:2], strict=True) if one != other}
+        rows = [lines[: lines.index(LEGEND)] for lines in shown]
+        unlike = {one[:6] for one, other in zip(*rows[:2], strict=True) if one != other}
         assert unlike == {"masked"}
+
+    @pytest.mark.parametrize("scheme", ["whole_word", "token", "ngram", "span", "permutation"])
+    def test_any_scheme_and_what_it_masks(self, joined, scheme, monkeypatch, capsys):
+        options = ["--scheme", scheme, "--set", "probability=0.3"]
+        assert call(monkeypatch, "show", str(joined.path), "--mask", *options) == 0
+        shown = capsys.readouterr().out
+        assert "(30.00% of pieces)" in shown
+        assert ("words a run" in shown) == (scheme in ("ngram", "span", "permutation"))
+        assert bool(re.search(r"\S@\d+", shown)) == (scheme == "permutation")
+
+    def test_the_masking_of_a_config_file(self, joined, tmp_path, monkeypatch, capsys):
+        config = tmp_path / "run.toml"
+        config.write_text('[masking]\nscheme = "ngram"\nprobability = 0.25\n[training]\nsteps = 3\n', "utf-8")
+        assert call(monkeypatch, "show", str(joined.path), "--config", str(config), "--set", "budget=bernoulli") == 0
+        assert "(25.00% of runs of words)" in capsys.readouterr().out
+
+    def test_an_unknown_scheme_lists_the_known_ones(self, joined, monkeypatch, capsys):
+        assert call(monkeypatch, "show", str(joined.path), "--scheme", "ngrams") == 2
+        assert "Did you mean 'ngram'?" in capsys.readouterr().err
 
     def test_without_a_draw(self, joined, monkeypatch, capsys):
         assert call(monkeypatch, "show", str(joined.path), "--no-mask") == 0

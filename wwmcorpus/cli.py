@@ -270,15 +270,24 @@ def show(
     rows: Annotated[int | None, typer.Option(help="How many rows; 3, or the one of --row.", min=1)] = None,
     row: Annotated[int | None, typer.Option(help="Begin with this row, from 0.", min=0)] = None,
     seed: Annotated[int, typer.Option(help="Of the masked draw.", min=0)] = 0,
-    mask: Annotated[bool, typer.Option("--mask/--no-mask", help="Show a masked draw of each row.")] = True,
+    mask: Annotated[bool, typer.Option("--mask/--no-mask", help="Show a masked draw, and what it masks.")] = True,
+    scheme: Annotated[str | None, typer.Option(help="whole_word, token, ngram, span, similar or permutation.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="TOML file with a [masking] table.")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Of the masking: budget=exact. Repeatable.")] = None,
 ) -> None:
-    """Print rows of a corpus: where they come from, their words, their pieces, one masked draw."""
+    """Print rows of a corpus: where they come from, their words, their pieces, one masked draw and its figures."""
     from wwmcorpus.corpus import open_corpus
-    from wwmcorpus.masking import WholeWordMasking
+    from wwmcorpus.masking.report import mask_report
+    from wwmcorpus.masking.scheme import load_masking
     from wwmcorpus.show import print_rows
 
     number = rows or (3 if row is None else 1)
-    print_rows(open_corpus(folder), _out, row or 0, number, WholeWordMasking() if mask else None, seed)
+    masking = load_masking(config, scheme, sets or ()) if mask else None
+    corpus = open_corpus(folder)
+    print_rows(corpus, _out, row or 0, number, masking, seed)
+    if masking is not None and len(corpus):
+        for line in ("", *mask_report(corpus, masking, seed).lines()):
+            _out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

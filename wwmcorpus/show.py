@@ -17,7 +17,7 @@ from rich.text import Text
 
 from wwmcorpus.align import Vocabulary
 from wwmcorpus.errors import ConfigError
-from wwmcorpus.masking import WholeWordMasking, mask_rows
+from wwmcorpus.masking import Masking, mask_rows
 from wwmcorpus.records import Rows
 from wwmcorpus.report.formats import visible
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wwmcorpus.corpus import Corpus
 
 LEGEND = "A space separates pieces of one word, a bar words. [MASK]=x asks for x; y=x put y, x=x left x in its place."
+POSITIONS_LEGEND = "A space separates pieces of one word, a bar words. y@7: the piece that belongs here is now at 7."
 #: Words take turns.
 _WORD_STYLES = ("", "cyan")
 _SPECIAL, _BETWEEN, _UNKNOWN = "dim", "dim", "yellow"
@@ -43,7 +44,7 @@ def print_rows(
     console: Console,
     first: int = 0,
     number: int = 3,
-    masking: WholeWordMasking | None = None,
+    masking: Masking | None = None,
     seed: int = 0,
 ) -> None:
     """Print rows of a corpus.
@@ -68,12 +69,10 @@ def print_rows(
     if len(corpus) == 0:
         console.print("The corpus has no rows.")
     elif masking is not None:
-        console.print(LEGEND, markup=False, style="dim")
+        console.print(LEGEND if masking.predicts == "words" else POSITIONS_LEGEND, markup=False, style="dim")
 
 
-def row_lines(
-    corpus: Corpus, index: int, masking: WholeWordMasking | None = None, seed: int = 0
-) -> Iterator[tuple[str, Text]]:
+def row_lines(corpus: Corpus, index: int, masking: Masking | None = None, seed: int = 0) -> Iterator[tuple[str, Text]]:
     """Give the lines of one row with their labels: ``from``, ``pair``, ``words``, ``pieces``, ``masked``.
 
     Rows of sentence pairs have two lines, A and B, for each of the last three: their token types 0 and 1.
@@ -123,26 +122,30 @@ def pieces_line(rows: Rows, index: int, vocabulary: Vocabulary) -> Text:
 
 
 def masked_line(
-    rows: Rows, index: int, vocabulary: Vocabulary, masking: WholeWordMasking, seed: int = 0, epoch: int = 0
+    rows: Rows, index: int, vocabulary: Vocabulary, masking: Masking, seed: int = 0, epoch: int = 0
 ) -> Text:
     """Give one masked draw of a row: what the model sees, with the answer behind each piece that it must give.
 
-    ``[MASK]=外`` was masked, ``山=外`` replaced by another piece, ``外=外`` chosen but left as it is.
+    ``[MASK]=外`` was masked, ``山=外`` replaced by another piece, ``外=外`` chosen but left as it is. With a scheme
+    that predicts positions ``衣@3`` asks where in the row the piece that belongs here stands now: at 3, [CLS] at 0.
     """
     draw = _draw(rows, vocabulary, masking, seed, epoch)
     return _line(draw[rows.bounds[index] : rows.bounds[index + 1]], _starts(rows, index), _spaced, " | ")
 
 
-def _draw(rows: Rows, vocabulary: Vocabulary, masking: WholeWordMasking, seed: int, epoch: int) -> list[Text]:
+def _draw(rows: Rows, vocabulary: Vocabulary, masking: Masking, seed: int, epoch: int) -> list[Text]:
     """Give the pieces of all rows in one masked draw."""
     masked = mask_rows(rows, vocabulary, masking, seed, epoch)
+    by_position = masking.predicts == "positions"
     shown = []
-    for seen, true, asked in zip(masked.input_ids.tolist(), rows.input_ids.tolist(), masked.masked, strict=True):
+    for seen, true, label, asked in zip(
+        masked.input_ids.tolist(), rows.input_ids.tolist(), masked.labels.tolist(), masked.masked, strict=True
+    ):
         if not asked:
             shown.append(_piece(seen, vocabulary))
             continue
         style = _MASKED if seen == vocabulary.mask_id else _KEPT if seen == true else _RANDOM
-        answer = f"={visible(vocabulary.pieces[true])}"
+        answer = f"@{label}" if by_position else f"={visible(vocabulary.pieces[label])}"
         shown.append(Text.assemble((visible(vocabulary.pieces[seen]), style), (answer, _ANSWER)))
     return shown
 

@@ -15,7 +15,7 @@ from wwmcorpus.errors import ConfigError
 from wwmcorpus.hashing import halves, key_of
 from wwmcorpus.masking import units as cut
 from wwmcorpus.masking.base import Masking, ReplacingMasking
-from wwmcorpus.masking.choose import budgets, choose, expand, unit_lengths
+from wwmcorpus.masking.choose import budgets, choose, expand, is_frame, unit_lengths
 from wwmcorpus.masking.replace import Chosen, by_permutation, by_shares, by_similar_words
 from wwmcorpus.masking.scheme import PermutationMasking, SimilarWordMasking
 from wwmcorpus.masking.word_weights import weigh
@@ -53,15 +53,16 @@ def mask_rows(rows: Rows, vocabulary: Vocabulary, masking: Masking, seed: int, e
         CorpusError: ``word_start`` is broken.
         ConfigError: a file that the scheme names cannot be read as it was announced.
     """
-    keys = key_of(seed, epoch, rows.row_ids)
-    chosen = _chosen(rows, vocabulary, masking, keys)
+    chosen = choose_pieces(rows, vocabulary, masking, seed, epoch)
     seen, answers = _replaced(rows, chosen, vocabulary, masking)
     input_ids, labels = rows.input_ids.copy(), np.full(len(rows.input_ids), IGNORED_LABEL, dtype=np.int32)
     input_ids[chosen.pieces], labels[chosen.pieces] = seen, answers
     return MaskedRows(input_ids, labels, labels != IGNORED_LABEL)
 
 
-def _chosen(rows: Rows, vocabulary: Vocabulary, masking: Masking, keys: NDArray[np.uint64]) -> Chosen:
+def choose_pieces(rows: Rows, vocabulary: Vocabulary, masking: Masking, seed: int, epoch: int) -> Chosen:
+    """Do the first two steps of ``mask_rows``: give the pieces that it asks for, and where units begin among them."""
+    keys = key_of(seed, epoch, rows.row_ids)
     budget = budgets(rows.lengths, masking)
     units = _units(rows, vocabulary, masking, keys, budget)
     draws = halves(keys, np.diff(units.bounds), _CHOICE)
@@ -84,8 +85,8 @@ def _units(
         return words
     if masking.unit == "piece":
         return cut.pieces(rows, words)
-    is_frame = np.isin(rows.input_ids[words.first], vocabulary.frame_ids)
-    return cut.runs(rows, words, keys, masking.run_shares(), budget, is_frame)
+    frames = is_frame(rows.input_ids.take(words.first), vocabulary.frame_ids)
+    return cut.runs(rows, words, keys, masking.run_shares(), budget, frames)
 
 
 def _replaced(

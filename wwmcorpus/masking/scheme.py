@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
+from wwmcorpus.config import Config, load_config, read_toml
 from wwmcorpus.errors import ConfigError, choices, nearest
 from wwmcorpus.masking.base import Masking, ReplacingMasking, shares_fit
 
@@ -20,6 +23,7 @@ __all__ = [
     "TokenMasking",
     "WholeWordMasking",
     "WordPredictingMasking",
+    "load_masking",
     "masking_of",
 ]
 
@@ -180,6 +184,19 @@ def masking_of(values: Any) -> Any:
     return SCHEMES[name](**values)
 
 
+def load_masking(path: str | Path | None = None, scheme: str | None = None, overrides: Sequence[str] = ()) -> Masking:
+    """Make a scheme of the ``[masking]`` table of a TOML file, a name and ``key=value`` overrides, the later first.
+
+    Raises:
+        ConfigError: the file is absent or not TOML, or the scheme is not one.
+    """
+    values = {} if path is None else read_toml(path).get("masking", {})
+    if scheme is not None:
+        values = values | {"scheme": scheme}
+    section = load_config(_Section, None, [f"masking.{override}" for override in overrides], masking=values)
+    return section.masking
+
+
 def word_predicting(masking: Masking) -> Masking:
     """Give the scheme back if its labels are words.
 
@@ -199,3 +216,7 @@ def word_predicting(masking: Masking) -> Masking:
 AnyMasking = Annotated[SerializeAsAny[Masking], BeforeValidator(masking_of)]
 #: The same for models that predict words.
 WordPredictingMasking = Annotated[AnyMasking, AfterValidator(word_predicting)]
+
+
+class _Section(Config):
+    masking: AnyMasking

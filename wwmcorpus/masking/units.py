@@ -85,13 +85,9 @@ def runs(
     closed = is_frame if groups.weights is None else is_frame | (groups.weights == 0)
     stops = np.append(closed, True)
     stops[groups.bounds] = True
-    starts = closed.copy()
-    cursor = np.flatnonzero(~closed & (np.append(True, closed[:-1]) | stops[:-1]))
+    opens = np.flatnonzero(~closed & (np.append(True, closed[:-1]) | stops[:-1]))
     follows = np.minimum(_next_starts(rows, groups, keys, shares, budget), _next_stops(stops))
-    while len(cursor):
-        starts[cursor] = True
-        cursor = follows[cursor]
-        cursor = cursor[~stops[cursor]]
+    starts = closed | _reached(opens, np.where(stops[follows], num_groups, follows))
     begins = np.flatnonzero(starts)
     weights = None
     if groups.weights is not None and num_groups:
@@ -108,18 +104,43 @@ def _next_starts(
 ) -> NDArray[np.int64]:
     """Give for each group where the next run would begin, if one began here: (num_groups,) int64."""
     numbers = np.diff(groups.bounds)
-    limits = (np.cumsum(shares[:-1]) * 2**32).astype(np.uint64)
-    lengths = np.searchsorted(limits, halves(keys, numbers, _LENGTH), side="right") + 1
-    here = np.arange(len(groups.first))
-    follows = here + lengths
+    draws = halves(keys, numbers, _LENGTH)
+    here = np.arange(len(draws))
+    follows = here + 1
+    for bound in np.cumsum(shares[:-1]).tolist():
+        follows += draws >= int(bound * 2**32)
     if budget is None:
         return follows
-    last = np.searchsorted(groups.first, groups.first + np.repeat(budget, numbers), side="right") - 1
-    inside = groups.first + np.repeat(budget, numbers) < len(rows.input_ids)
-    return np.where(inside, np.minimum(follows, np.maximum(last, here + 1)), follows)
+    ends = np.append(groups.first, len(rows.input_ids))
+    limits = groups.first + np.repeat(budget, numbers)
+    over = np.flatnonzero(ends.take(follows, mode="clip") > limits)
+    last = np.searchsorted(ends, limits[over], side="right") - 1
+    follows[over] = np.maximum(np.minimum(follows[over], last), over + 1)
+    return follows
 
 
 def _next_stops(stops: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Give for each group the first after it where a run must have ended, (num_groups,) int64."""
     at = np.flatnonzero(stops)
-    return at[np.searchsorted(at, np.arange(len(stops) - 1), side="right")]
+    return np.repeat(at[1:], np.diff(at))
+
+
+def _reached(begins: NDArray[np.int64], follows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark what is met on the ways that lead from ``begins`` by ``follows`` up to the end, ``len(follows)``.
+
+    In leaps of 8 first, from all beginnings at once; then every stop of a leap walks on by single steps.
+    """
+    end = len(follows)
+    step = np.append(follows, end)
+    leap = step
+    for _ in range(3):
+        leap = leap[leap]
+    met = [begins]
+    while len(met[-1]):
+        further = leap[met[-1]]
+        met.append(further[further < end])
+    walkers, reached = np.concatenate(met), np.zeros(end + 1, dtype=bool)
+    for _ in range(8):
+        reached[walkers] = True
+        walkers = step[walkers]
+    return reached[:-1]
