@@ -20,6 +20,24 @@ from wwmcorpus.errors import ConfigError, choices
 from wwmcorpus.training.attention import Attention, capture_attention
 
 
+class RowEnds(NamedTuple):
+    """Where rows begin and end that lie end to end in one long row without padding.
+
+    Attributes:
+        position_ids_BL: (1, L) int64, the place of each piece in its own row.
+        ends: (rows + 1,) int32, 0 and the end of each row.
+        longest: Pieces of the longest row.
+    """
+
+    position_ids_BL: Tensor
+    ends: Tensor
+    longest: int
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> RowEnds:
+        """Give the same with ``move`` done to each tensor."""
+        return RowEnds(move(self.position_ids_BL), move(self.ends), self.longest)
+
+
 class MicroBatch(NamedTuple):
     """Rows for one forward pass. Suffixes as in ``losses``.
 
@@ -28,16 +46,24 @@ class MicroBatch(NamedTuple):
         attention_mask_BL: int64, 1 where there is a piece.
         positions_M: int64, masked positions as indices into the flattened (B * L) grid, rising.
         targets_M: int64, the true pieces there.
+        row_ends: Where B is 1 and rows lie end to end; None for a grid of rows.
     """
 
     input_ids_BL: Tensor
     attention_mask_BL: Tensor
     positions_M: Tensor
     targets_M: Tensor
+    row_ends: RowEnds | None = None
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> MicroBatch:
+        """Give the same with ``move`` done to each tensor."""
+        ids_BL, mask_BL, positions_M, targets_M = (move(tensor) for tensor in self[:4])
+        ends = None if self.row_ends is None else self.row_ends.moved(move)
+        return MicroBatch(ids_BL, mask_BL, positions_M, targets_M, ends)
 
     def to(self, device: torch.device) -> MicroBatch:
         """Give the same on another device."""
-        return MicroBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        return self.moved(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 class MaskedOutputs(NamedTuple):
@@ -97,19 +123,21 @@ def forward_masked(
         ConfigError: the rows are longer than the model's position embeddings.
     """
     config: Any = model.config
-    length, limit = batch.input_ids_BL.shape[1], config.max_position_embeddings
+    ends = batch.row_ends
+    length = batch.input_ids_BL.shape[1] if ends is None else ends.longest
+    limit = config.max_position_embeddings
     if length > limit:
         raise ConfigError(
             f"rows of {length} pieces do not fit a model of {limit} positions",
             fix="Build the corpus with a smaller max_length.",
         )
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"attention_mask": batch.attention_mask_BL}
+    if ends is not None:
+        options = {"position_ids": ends.position_ids_BL, "row_ends": ends}
     if attention:
         capture_attention(model)
         options["captured"] = {}
-    outputs = model.base_model(
-        input_ids=batch.input_ids_BL, attention_mask=batch.attention_mask_BL, output_hidden_states=hidden, **options
-    )
+    outputs = model.base_model(input_ids=batch.input_ids_BL, output_hidden_states=hidden, **options)
     logits_MV = None
     if logits:
         chosen_MD = outputs.last_hidden_state.flatten(0, 1)

@@ -20,6 +20,7 @@ from wwmcorpus.training.heads import MicroBatch, micro_batches
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.settings import Training
+from wwmcorpus.training.unpadded import can_join_rows, joined_rows, use_unpadded_attention
 
 #: Most pieces of a forward pass where nobody says. A CPU is fastest where the hidden states stay in its caches.
 _CPU_PIECES = 4096
@@ -73,12 +74,15 @@ class Planner:
         self._max_rows = training.micro_batch_size
         self._max_pieces = training.micro_batch_pieces or (_GPU_PIECES if on_gpu else _CPU_PIECES)
         self._multiple = _GPU_MULTIPLE if on_gpu else 1
+        self._joins_rows = can_join_rows(objective, teacher, training, device)
+        if self._joins_rows:
+            for model in (objective.student, teacher):
+                if model is not None:
+                    use_unpadded_attention(model)
 
     def plan(self, batch: Mapping[str, Tensor], stop_signal: int | None = None) -> StepPlan:
         """Plan a step; every rank must call."""
-        keep_width = self._objective.counts_padding
-        cuts = cut_rows(batch, self._max_rows, self._max_pieces, self._multiple, keep_width)
-        micro = [cut for rows in cuts for cut in micro_batches(rows)]
+        micro = self._micro_batches(batch)
         lengths = batch["attention_mask"].sum(dim=1)
         counts = {
             "masked": int((batch["labels"] != -100).sum()),
@@ -102,8 +106,15 @@ class Planner:
             raised[-1] if raised else None,
         )
 
+    def _micro_batches(self, batch: Mapping[str, Tensor]) -> list[MicroBatch]:
+        if self._joins_rows:
+            return joined_rows(batch, self._max_rows, self._max_pieces)
+        keep_width = self._objective.counts_padding
+        cuts = cut_rows(batch, self._max_rows, self._max_pieces, self._multiple, keep_width)
+        return [cut for rows in cuts for cut in micro_batches(rows)]
+
     def _sent(self, cut: MicroBatch) -> MicroBatch:
-        return MicroBatch(*(self.to_device(part) if isinstance(part, Tensor) else part for part in cut))
+        return cut.moved(self.to_device)
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Give it on the device. Copy without waiting: from memory that the device reads by itself."""
