@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from accelerate import PartialState
 from transformers import BertForMaskedLM
 
 from wwmcorpus.corpus import open_corpus
@@ -86,7 +87,8 @@ def run_two_stage(config: TwoStageConfig, console: Console | None = None) -> Two
     for stage in stages.values():
         check_free_or_run(Path(stage.output))
     made = {name: run_distill(stage, console) for name, stage in stages.items()}
-    _draw({name: run.output / METRICS_FILE for name, run in made.items()}, Path(config.output) / CURVES_FILE)
+    if PartialState().is_main_process:
+        _draw({name: run.output / METRICS_FILE for name, run in made.items()}, Path(config.output) / CURVES_FILE)
     return TwoStageResult(**made)
 
 
