@@ -20,6 +20,7 @@ from wwmcorpus.training.heads import MicroBatch, micro_batches
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.settings import Training
+from wwmcorpus.training.teacher_cache import Rows, rows_of
 from wwmcorpus.training.unpadded import can_join_rows, joined_rows, use_unpadded_attention
 
 #: Most pieces of a forward pass where nobody says. A CPU is fastest where the hidden states stay in its caches.
@@ -36,6 +37,7 @@ class StepPlan:
 
     Attributes:
         cuts: Micro-batches on the device.
+        rows: Of each, the rows that are looked up in a cache; empty where there is none.
         divisors: What each term's sum is divided by, (num_terms,) float32 on the device, at least 1.
         num_pieces: Of all ranks, padding left out.
         flops: Of the models over all ranks.
@@ -43,6 +45,7 @@ class StepPlan:
     """
 
     cuts: list[MicroBatch]
+    rows: list[Rows]
     divisors: Tensor
     num_pieces: int
     flops: float
@@ -58,6 +61,7 @@ class Planner:
         training: Sizes.
         device: Where the models are.
         ranks: With whom to count.
+        looks_up: Whether the rows are looked up in a cache.
     """
 
     def __init__(
@@ -67,7 +71,9 @@ class Planner:
         training: Training,
         device: torch.device,
         ranks: Ranks,
+        looks_up: bool = False,
     ) -> None:
+        self._looks_up = looks_up
         self._objective, self._device, self._ranks = objective, device, ranks
         self._student, self._teacher = objective.student.config, None if teacher is None else teacher.config
         on_gpu = device.type == "cuda"
@@ -100,6 +106,7 @@ class Planner:
         flops = step_flops(self._student, self._teacher, int(known["real"]), int(known["pairs"]), int(known["masked"]))
         return StepPlan(
             [self._sent(cut) for cut in micro],
+            [rows_of(cut) for cut in micro] if self._looks_up else [],
             self.to_device(divisors),
             int(known["real"]),
             flops,

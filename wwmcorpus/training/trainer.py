@@ -1,3 +1,4 @@
+# ruff: noqa: N806 - names end in shape suffixes; the legend is in losses.py
 """Batches in, a trained student out: one plain loop for pretraining and distillation, one process or many.
 
 A step takes this rank's slice of a global batch, cuts it into micro-batches of rows of like length, and divides each
@@ -23,7 +24,7 @@ from wwmcorpus.hashing import key_of
 from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.flops import peak_flops
 from wwmcorpus.training.generators import own_generators, seed_generators
-from wwmcorpus.training.heads import MicroBatch
+from wwmcorpus.training.heads import MaskedOutputs, MicroBatch
 from wwmcorpus.training.identity import environment, warn_of_environment
 from wwmcorpus.training.interval import Interval
 from wwmcorpus.training.objective import Objective
@@ -42,6 +43,7 @@ from wwmcorpus.training.state import (
 )
 from wwmcorpus.training.step_plan import Planner, StepPlan
 from wwmcorpus.training.students import set_dropout
+from wwmcorpus.training.teacher_cache import Rows, TeacherCache, check_cache_fits
 
 __all__ = ["Trainer", "endless", "make_accelerator", "parameter_groups"]
 
@@ -65,6 +67,7 @@ class Trainer:
         evaluate: Called before the first step, every ``evaluate_every`` steps and after the last; may give a held-out
             loss, by which the best checkpoint is known.
         checkpoints: Where to save; None = nowhere, and signals are left alone.
+        cache: Of the teacher's logits.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Trainer:
         reporter: Reporter | None = None,
         evaluate: Callable[[int], float | None] | None = None,
         checkpoints: Checkpoints | None = None,
+        cache: TeacherCache | None = None,
     ) -> None:
         self.training, self.optimiser = training, optimiser
         self.accelerator = accelerator or make_accelerator(training)
@@ -91,7 +95,10 @@ class Trainer:
             raise TrainingError("the losses compare with a teacher and there is none", fix="Give a teacher.")
         self._prepare_student()
         self.state = self._first_state()
-        self._planner = Planner(objective, self.teacher, training, self.device, self.ranks)
+        self._cache = cache
+        if cache is not None:
+            check_cache_fits(objective)
+        self._planner = Planner(objective, self.teacher, training, self.device, self.ranks, cache is not None)
         self._position = batches if isinstance(batches, Position) else None
         self._batches = endless(batches)
         self._evaluate = evaluate or (lambda step: None)
@@ -156,7 +163,7 @@ class Trainer:
         terms = torch.zeros_like(plan.divisors)
         for index, cut in enumerate(plan.cuts):
             with self._synchronised(index == len(plan.cuts) - 1):
-                sums = self._forward(cut, index)
+                sums = self._forward(cut, index, plan.rows[index] if plan.rows else None)
                 # Gradients are averaged over ranks, so a rank's share of the sum is raised by their number.
                 loss = (self._weights * sums / plan.divisors).sum() * self.ranks.number
                 self.accelerator.backward(state.scaler.scale(loss))
@@ -205,14 +212,26 @@ class Trainer:
         if weights != self._weights_now:
             self._weights_now, self._weights = weights, self._planner.to_device(torch.tensor(weights))
 
-    def _forward(self, cut: MicroBatch, index: int) -> Tensor:
+    def _forward(self, cut: MicroBatch, index: int, rows: Rows | None = None) -> Tensor:
         seed_generators(self.device, int(key_of(self.training.seed, self.state.step, self.ranks.index, index)))
         precision = self.training.precision
         with torch.autocast(self.device.type, _FORMATS[precision], enabled=precision != "fp32"):
-            outputs = None if self.teacher is None else self.objective.teach(self.teacher, cut)
+            outputs = None if self.teacher is None else self._teach(self.teacher, cut, rows)
             sums = self.state.module(cut, outputs)
         assert isinstance(sums, Tensor)
         return sums
+
+    def _teach(self, teacher: BertForMaskedLM, cut: MicroBatch, rows: Rows | None) -> MaskedOutputs:
+        if self._cache is None or rows is None:
+            return self.objective.teach(teacher, cut)
+
+        def compute() -> Tensor:
+            logits_MV = self.objective.teach(teacher, cut).logits_MV
+            assert logits_MV is not None
+            return logits_MV
+
+        logits_MK, pieces_MK = (self._planner.to_device(part) for part in self._cache.look_up(rows, compute))
+        return MaskedOutputs(logits_MK, pieces_MK=pieces_MK)
 
     def _clip(self) -> Tensor:
         """Clip the gradient and give the norm that it had."""
