@@ -35,6 +35,7 @@ class Figures:
         agreement: Share of the masked pieces whose best guess is also the teacher's; None without a teacher.
         hidden_cosine: Mean cosine of the deepest matched hidden state, projected, with the teacher's; None without a
             match.
+        pair_accuracy: Share of the sentence pairs whose label is told rightly; None without a pair head.
     """
 
     loss: float
@@ -44,6 +45,7 @@ class Figures:
     num_words: int | None
     agreement: float | None = None
     hidden_cosine: float | None = None
+    pair_accuracy: float | None = None
 
     @property
     def perplexity(self) -> float:

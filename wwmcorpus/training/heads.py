@@ -19,6 +19,9 @@ from transformers.utils import logging as transformers_logging
 from wwmcorpus.errors import ConfigError, choices
 from wwmcorpus.training.attention import Attention, capture_attention
 
+#: What batches of sentence pairs have beside the others.
+PAIR_COLUMNS = ("token_type_ids", "pair_label")
+
 
 class RowEnds(NamedTuple):
     """Where rows begin and end that lie end to end in one long row without padding.
@@ -47,6 +50,8 @@ class MicroBatch(NamedTuple):
         positions_M: int64, masked positions as indices into the flattened (B * L) grid, rising.
         targets_M: int64, the true pieces there.
         row_ends: Where B is 1 and rows lie end to end; None for a grid of rows.
+        segments_BL: int64, 0 and 1 in the two segments of a sentence pair; None without pairs.
+        pair_labels_B: int64, of sentence pairs in a grid; None without them.
     """
 
     input_ids_BL: Tensor
@@ -54,12 +59,15 @@ class MicroBatch(NamedTuple):
     positions_M: Tensor
     targets_M: Tensor
     row_ends: RowEnds | None = None
+    segments_BL: Tensor | None = None
+    pair_labels_B: Tensor | None = None
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> MicroBatch:
         """Give the same with ``move`` done to each tensor."""
         ids_BL, mask_BL, positions_M, targets_M = (move(tensor) for tensor in self[:4])
         ends = None if self.row_ends is None else self.row_ends.moved(move)
-        return MicroBatch(ids_BL, mask_BL, positions_M, targets_M, ends)
+        segments_BL, labels_B = (None if tensor is None else move(tensor) for tensor in self[5:])
+        return MicroBatch(ids_BL, mask_BL, positions_M, targets_M, ends, segments_BL, labels_B)
 
     def to(self, device: torch.device) -> MicroBatch:
         """Give the same on another device."""
@@ -75,19 +83,22 @@ class MaskedOutputs(NamedTuple):
         hidden_BLD: Embedding output, then each layer's; empty where not asked for.
         attention: By layer, from 1 up, what it attended with; empty where not asked for.
         pieces_MK: int64, the pieces of kept logits, as a cache of a teacher has them; None where all are there.
+        pooled_BD: What the pooler makes of [CLS]; None of a model without one.
     """
 
     logits_MV: Tensor | None
     hidden_BLD: tuple[Tensor, ...] = ()
     attention: Mapping[int, Attention] = {}
     pieces_MK: Tensor | None = None
+    pooled_BD: Tensor | None = None
 
 
 def micro_batches(batch: Mapping[str, Tensor], size: int | None = None) -> list[MicroBatch]:
     """Cut a batch into micro-batches of ``size`` rows.
 
-    The batch has ``input_ids``, ``attention_mask`` and ``labels`` (-100 = not masked), (B, L) int64. The last
-    micro-batch may be smaller. Done on the CPU: the number of masked positions is known without asking a device.
+    The batch has ``input_ids``, ``attention_mask`` and ``labels`` (-100 = not masked), (B, L) int64; sentence pairs
+    also ``token_type_ids`` (B, L) and ``pair_label`` (B,). The last micro-batch may be smaller. Done on the CPU: the
+    number of masked positions is known without asking a device.
     """
     num_rows = batch["input_ids"].shape[0]
     step = size or max(num_rows, 1)
@@ -96,7 +107,8 @@ def micro_batches(batch: Mapping[str, Tensor], size: int | None = None) -> list[
         ids, mask, labels = (batch[name][begin : begin + step] for name in ("input_ids", "attention_mask", "labels"))
         flat_labels = labels.reshape(-1)
         positions_M = torch.nonzero(flat_labels != -100).squeeze(-1)
-        cuts.append(MicroBatch(ids, mask, positions_M, flat_labels[positions_M]))
+        segments, pairs = (batch[name][begin : begin + step] if name in batch else None for name in PAIR_COLUMNS)
+        cuts.append(MicroBatch(ids, mask, positions_M, flat_labels[positions_M], None, segments, pairs))
     return cuts
 
 
@@ -134,6 +146,8 @@ def forward_masked(
     options: dict[str, Any] = {"attention_mask": batch.attention_mask_BL}
     if ends is not None:
         options = {"position_ids": ends.position_ids_BL, "row_ends": ends}
+    if batch.segments_BL is not None and config.type_vocab_size > 1:
+        options["token_type_ids"] = batch.segments_BL
     if attention:
         capture_attention(model)
         options["captured"] = {}
@@ -144,7 +158,8 @@ def forward_masked(
         if not everywhere:
             chosen_MD = chosen_MD.index_select(0, batch.positions_M)
         logits_MV = _head(model)(chosen_MD)
-    return MaskedOutputs(logits_MV, tuple(outputs.hidden_states) if hidden else (), options.get("captured", {}))
+    states, captured = tuple(outputs.hidden_states) if hidden else (), options.get("captured", {})
+    return MaskedOutputs(logits_MV, states, captured, pooled_BD=getattr(outputs, "pooler_output", None))
 
 
 #: Names of the weights of the masked language modelling head, by the kind of model.
@@ -156,7 +171,7 @@ def _head(model: Any) -> Callable[[Tensor], Tensor]:
     kind = model.config.model_type
     if kind == "electra":
         return lambda hidden: model.generator_lm_head(model.generator_predictions(hidden))
-    return model.lm_head if kind == "roberta" else model.cls  # type: ignore[no-any-return]
+    return model.lm_head if kind == "roberta" else model.cls.predictions  # type: ignore[no-any-return]
 
 
 @contextmanager

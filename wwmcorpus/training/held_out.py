@@ -15,6 +15,7 @@ from wwmcorpus.corpus.reader import Corpus
 from wwmcorpus.training.evaluate import Figures, evaluate, evaluate_with_guesses, evaluating, unigram_baseline
 from wwmcorpus.training.heads import forward_masked, micro_batches
 from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.pair_head import pair_accuracy
 from wwmcorpus.training.reporting import Reporter, read_metrics
 from wwmcorpus.training.settings import Training
 
@@ -66,7 +67,7 @@ class HeldOut:
         if not self.batches:
             return None
         figures = evaluate(self.objective.student, self.batches, self.training.precision, self._guesses)
-        self.last = replace(figures, hidden_cosine=self._cosine())
+        self.last = replace(figures, hidden_cosine=self._cosine(), pair_accuracy=self._pairs())
         self.first = self.first or self.last
         self.reporter.record("evaluation", step, **self.last.content())
         return self.last.loss
@@ -95,6 +96,11 @@ class HeldOut:
         found = [Figures.of(line) for line in read_metrics(self.reporter.path, "evaluation")]
         if found:
             self.first, self.last = found[0], found[-1]
+
+    def _pairs(self) -> float | None:
+        if not self.objective.has_pairs:
+            return None
+        return pair_accuracy(self.objective.student, self.batches, self.training.precision)
 
     def _cosine(self) -> float | None:
         if self.teacher is None:

@@ -16,8 +16,10 @@ from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.training.pair_head import PAIR_WEIGHTS
 from wwmcorpus.training.settings.shapes import Initialisation
 
+_OTHER = "Take another source, or begin with random weights."
 _EMBEDDINGS = "bert.embeddings."
 _HEAD = "cls.predictions."
 _PIECE_BIAS = "cls.predictions.bias"
@@ -62,6 +64,10 @@ def initialise(student: BertForMaskedLM, source: BertForMaskedLM, init: Initiali
         ConfigError: a layer is not there, or the shapes cannot be brought together.
     """
     own, other = student.config, source.config
+    if other.model_type != "bert":
+        raise ConfigError(
+            "only a BERT can give its weights to a student", value=other.model_type, where="init.weights", fix=_OTHER
+        )
     layers = layers_to_copy(init, own, other)
     _check_width(init, own.hidden_size, other.hidden_size)
     weights = source.state_dict()
@@ -70,8 +76,8 @@ def initialise(student: BertForMaskedLM, source: BertForMaskedLM, init: Initiali
         prefix, mine = f"bert.encoder.layer.{layer - 1}.", f"bert.encoder.layer.{index}."
         found |= {mine + key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     if init.head:
-        same = own.hidden_size == other.hidden_size
-        found |= {key: weights[key] for key in weights if key == _PIECE_BIAS or (same and key.startswith(_HEAD))}
+        heads = (_HEAD, *PAIR_WEIGHTS) if own.hidden_size == other.hidden_size else (_PIECE_BIAS,)
+        found |= {key: weights[key] for key in weights if key.startswith(heads)}
     return Copied(layers, _set(student, found), len(student.state_dict()))
 
 

@@ -19,6 +19,7 @@ from wwmcorpus.training.attention import capture_attention
 from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked
 from wwmcorpus.training.losses import hard_label_sum
 from wwmcorpus.training.matches import ModelShape, Projections, resolve_matches, term_name
+from wwmcorpus.training.pair_head import pair_label_sum
 from wwmcorpus.training.registry import Unit, find_loss
 from wwmcorpus.training.settings import DistillLosses, LayerMatch
 from wwmcorpus.training.settings.losses import WeightSchedule
@@ -51,6 +52,7 @@ class Objective(nn.Module):
         losses: None = masked language modelling alone, no teacher.
         teacher: The teacher; only its shape is read here.
         seed: Decides the projections' first weights.
+        pair_weight: Factor of the loss of the pair head; the student then has one, see ``pair_head``.
 
     Attributes:
         terms: The summands, in the order of the forward pass's result.
@@ -66,6 +68,7 @@ class Objective(nn.Module):
         losses: DistillLosses | None = None,
         teacher: PreTrainedModel | None = None,
         seed: int = 0,
+        pair_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.student: BertForMaskedLM = student
@@ -82,6 +85,9 @@ class Objective(nn.Module):
         # A tensor, so that a compiled forward pass does not take each step's number for a new constant.
         self.register_buffer("_progress", torch.zeros(()), persistent=False)
         self.terms = list_terms(self.losses, self.matches)
+        self.has_pairs = pair_weight > 0
+        if self.has_pairs:
+            self.terms.append(Term("pair_labels", pair_weight, "rows"))
 
     @property
     def needs_teacher(self) -> bool:
@@ -144,6 +150,8 @@ class Objective(nn.Module):
                 positions = grid.positions(match.positions or self.losses.hidden_positions)
                 heads = match.relation_heads or self.student.config.num_attention_heads
                 sums.append(sum_of_match(match, ours, theirs, self.projections[index], positions, heads))
+        if self.has_pairs:
+            sums.append(pair_label_sum(self.student, outputs, batch))
         return torch.stack(sums)
 
     def teach(self, teacher: PreTrainedModel, batch: MicroBatch) -> MaskedOutputs:

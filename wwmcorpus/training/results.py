@@ -91,7 +91,9 @@ def _lines(rows: Mapping[str, Figures]) -> list[str]:
     for name, figures in rows.items():
         words = "" if figures.word_accuracy is None else f", {figures.word_accuracy:.1%} of masked words right"
         agreement = "" if figures.agreement is None else f", {figures.agreement:.1%} as its teacher"
-        lines.append(f"  {name:<20} loss {figures.loss:.3f}, perplexity {figures.perplexity:,.1f}{words}{agreement}")
+        pairs = "" if figures.pair_accuracy is None else f", {figures.pair_accuracy:.1%} of pairs right"
+        rest = f"{words}{agreement}{pairs}"
+        lines.append(f"  {name:<20} loss {figures.loss:.3f}, perplexity {figures.perplexity:,.1f}{rest}")
     return lines
 
 

@@ -23,6 +23,7 @@ from wwmcorpus.training.heads import load_masked_lm
 from wwmcorpus.training.held_out import EVALUATION_SEED, Batches, HeldOut
 from wwmcorpus.training.initialise import initialise
 from wwmcorpus.training.objective import Objective, check_vocabulary
+from wwmcorpus.training.pair_head import check_pairs, load_with_pair_head
 from wwmcorpus.training.reporting import METRICS_FILE, Reporter
 from wwmcorpus.training.results import (
     RunResult,
@@ -194,7 +195,9 @@ def _objective(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM 
     else:
         assert config.student is not None
         shape = student_config(config.student, vocabulary.num_pieces, vocabulary.pad_id)
-    student, has_head = build_student(shape, seed), False
+    if config.pair_weight:
+        check_pairs(corpus.has_pairs, config.stream.tail, config.corpus)
+    student, has_head = build_student(shape, seed, config.pair_weight > 0), False
     if config.init is not None and source is not None:
         copied = initialise(student, source, config.init)
         told, has_head = copied.summary(config.init.weights), copied.has_head
@@ -203,7 +206,8 @@ def _objective(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM 
         set_output_bias(student, corpus.piece_counts(), vocabulary.frame_ids.tolist())
     if config.freeze:
         _log.info("frozen: %s; %d numbers learn", ", ".join(config.freeze), freeze(student, config.freeze))
-    return Objective(student, config.losses if isinstance(config, DistillConfig) else None, teacher, seed), told
+    losses = config.losses if isinstance(config, DistillConfig) else None
+    return Objective(student, losses, teacher, seed, config.pair_weight), told
 
 
 def _source(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | None) -> BertForMaskedLM:
@@ -218,7 +222,7 @@ def _source(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | N
     source = load_masked_lm(config.init.weights, "source of the first weights")
     check_vocabulary("source of the first weights", source.config.vocab_size, corpus.vocabulary.num_pieces)
     check_tokenizer("source of the first weights", config.init.weights, corpus.vocabulary)
-    return source
+    return load_with_pair_head(config.init.weights, source) if config.pair_weight else source
 
 
 def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:

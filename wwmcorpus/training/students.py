@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import BertConfig, BertForMaskedLM, BertModel
+from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertModel
 
 from wwmcorpus.errors import ConfigError, choices, nearest
 from wwmcorpus.training.settings import StudentShape
@@ -68,11 +68,14 @@ def student_config(student: str | StudentShape, vocab_size: int, pad_id: int = 0
     )
 
 
-def build_student(config: BertConfig, seed: int = 0) -> BertForMaskedLM:
-    """Give a student with random weights, a function of ``config`` and ``seed``; leave torch's generator as it was."""
+def build_student(config: BertConfig, seed: int = 0, has_pair_head: bool = False) -> BertForMaskedLM:
+    """Give a student with random weights, a function of the arguments; leave torch's generator as it was.
+
+    With a pair head it is a ``BertForPreTraining``, whose parts have the same names.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return BertForMaskedLM(config)
+        return BertForPreTraining(config) if has_pair_head else BertForMaskedLM(config)  # type: ignore[return-value]
 
 
 def set_output_bias(model: BertForMaskedLM, piece_counts: NDArray[np.int64], left_out: Sequence[int] = ()) -> None:

@@ -72,14 +72,15 @@ def joined_rows(
     """Lay the rows of a batch end to end, in their order, in micro-batches of at most so many rows and pieces.
 
     Args:
-        batch: CPU tensors ``input_ids``, ``attention_mask``, ``labels`` (B, L), padded on the right.
+        batch: CPU tensors ``input_ids``, ``attention_mask``, ``labels`` (B, L), padded on the right; of sentence pairs
+            also ``token_type_ids``.
         max_rows: Of a micro-batch.
         max_pieces: Of a micro-batch; a single row may have more.
     """
     lengths = row_lengths(batch["attention_mask"])
-    cuts, begin = [], 0
+    cuts, begin, names = [], 0, [name for name in ("input_ids", "labels", "token_type_ids") if name in batch]
     for end in _ends(lengths.tolist(), max_rows or len(lengths), max_pieces):
-        cuts.append(_joined({name: batch[name][begin:end] for name in ("input_ids", "labels")}, lengths[begin:end]))
+        cuts.append(_joined({name: batch[name][begin:end] for name in names}, lengths[begin:end]))
         begin = end
     return cuts
 
@@ -107,6 +108,7 @@ def _joined(rows: Mapping[str, Tensor], lengths: Tensor) -> MicroBatch:
         positions_M,
         labels[positions_M],
         RowEnds(columns[inside].unsqueeze(0), ends, int(lengths.max())),
+        rows["token_type_ids"][inside].unsqueeze(0) if "token_type_ids" in rows else None,
     )
 
 

@@ -54,6 +54,9 @@ class PretrainConfig(_Run):
     #: First bias of the output layer, unless a head is copied: "log_frequency" starts the student as the unigram model
     #: of the corpus, so that no steps go into learning how often each piece occurs; "zero" is BERT's.
     output_bias: Literal["log_frequency", "zero"] = "log_frequency"
+    #: Weight of the loss of a head that tells pairs from no pairs, on a corpus built with ``pairs``: next sentences or
+    #: order of sentences. BERT's is 1. 0 = no such head.
+    pair_weight: float = Field(default=0.0, ge=0)
     training: Training = Field(default_factory=Training)
     optimiser: Optimiser = Field(default_factory=Optimiser)
 
