@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.corpus.gather import RowTable
 from wwmcorpus.corpus.manifest import Manifest
+from wwmcorpus.corpus.remote import TOKENIZER_FOLDER as TOKENIZER_FOLDER
+from wwmcorpus.corpus.remote import is_url, local_copy
 from wwmcorpus.corpus.shards import ShardBatch, open_shard
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.records import Rows
-
-TOKENIZER_FOLDER = "tokenizer"
 
 
 class Corpus:
@@ -160,10 +160,17 @@ class Corpus:
         return vocabulary
 
 
-def open_corpus(path: str | Path) -> Corpus:
+def open_corpus(path: str | Path, cache: str | Path | None = None) -> Corpus:
     """Open a corpus folder, checking the shards' ends, columns, offsets and row counts.
+
+    Args:
+        path: The folder, or its URL: then a checked copy of it is made here, once.
+        cache: Folder for such copies; None: ``wwmcorpus/corpora`` in the user's cache.
 
     Raises:
         CorpusError: there is no corpus, or it is damaged.
+        SourceError: a URL cannot be read.
     """
+    if is_url(path):
+        return Corpus(local_copy(str(path), None if cache is None else Path(cache)))
     return Corpus(path)

@@ -1,0 +1,77 @@
+"""A corpus behind a URL: copied once, checked as it arrives, then a corpus like any other."""
+
+import multiprocessing
+
+import fsspec
+import pytest
+import torch
+
+from wwmcorpus.corpus import open_corpus
+from wwmcorpus.errors import CorpusError, SourceError
+from wwmcorpus.stream import Stream
+
+
+@pytest.fixture
+def remote(small_corpus):
+    """The small corpus in a file system that lives in memory: its root, and the URL of it."""
+    system = fsspec.filesystem("memory")
+    for path in sorted(small_corpus.path.rglob("*")):
+        if path.is_file():
+            system.pipe_file(f"/bucket/corpus/{path.relative_to(small_corpus.path).as_posix()}", path.read_bytes())
+    yield system
+    system.rm("/bucket", recursive=True)
+
+
+URL = "memory://bucket/corpus"
+
+
+def test_a_remote_corpus_is_a_corpus(remote, small_corpus, tmp_path):
+    copy = open_corpus(URL, cache=tmp_path)
+    assert copy.fingerprint == small_corpus.fingerprint
+    assert copy.path.parent == tmp_path
+    found, wanted = Stream(copy, 16).batch(1, 2), Stream(small_corpus, 16).batch(1, 2)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_what_is_there_is_not_fetched_again_and_what_is_broken_is(remote, small_corpus, tmp_path):
+    copy = open_corpus(URL, cache=tmp_path).path
+    shard = next(copy.glob("*.arrow"))
+    for path in (name for name in remote.ls("/bucket/corpus", detail=False) if name.endswith(".arrow")):
+        remote.rm(path)
+    assert open_corpus(URL, cache=tmp_path).path == copy, "a whole copy asks for the manifest alone"
+    (copy / "state.json").unlink()
+    assert len(open_corpus(URL, cache=tmp_path)) == len(small_corpus), (
+        "whole files of a copy that was not ended are kept"
+    )
+    (copy / "state.json").unlink()
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(SourceError, match="no such file"):
+        open_corpus(URL, cache=tmp_path)
+
+
+def test_a_file_that_arrives_damaged_is_no_part_of_a_copy(remote, tmp_path):
+    path = next(name for name in remote.ls("/bucket/corpus", detail=False) if name.endswith(".arrow"))
+    content = bytearray(remote.cat_file(path))
+    content[len(content) // 2] ^= 1
+    remote.pipe_file(path, bytes(content))
+    with pytest.raises(CorpusError, match="arrived with sha256"):
+        open_corpus(URL, cache=tmp_path)
+    assert not list(tmp_path.rglob("state.json"))
+
+
+@pytest.mark.parametrize(("url", "problem"), [("memory://nowhere", "no such file"), ("nothing://x", "cannot be read")])
+def test_what_is_no_corpus_is_one_error(tmp_path, url, problem):
+    with pytest.raises(SourceError, match=problem):
+        open_corpus(url, cache=tmp_path)
+
+
+def test_processes_that_ask_at_once_get_one_copy(small_corpus, tmp_path):
+    url = f"file://{small_corpus.path}"
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        paths = pool.starmap(_path_of, [(url, tmp_path)] * 3)
+    assert len(set(paths)) == 1
+    assert len(open_corpus(paths[0])) == len(small_corpus)
+
+
+def _path_of(url, cache):
+    return open_corpus(url, cache=cache).path
