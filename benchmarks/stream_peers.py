@@ -42,16 +42,18 @@ def mosaic(folder: str, rows: np.ndarray) -> dict[str, Any]:
 
 def litdata(folder: str, rows: np.ndarray) -> dict[str, Any]:
     """Chunks of tokens, shuffled."""
-    from litdata import StreamingDataLoader, StreamingDataset, TokensLoader
-    from litdata.streaming.writer import BinaryWriter
+    import torch
+    from litdata import StreamingDataLoader, StreamingDataset, TokensLoader, optimize
 
-    writer = BinaryWriter(f"{folder}/lit", chunk_bytes="64MB", data_format=["tokens"], item_loader=None)
-    for number, row in enumerate(rows):
-        import torch
-
-        writer[number] = torch.from_numpy(row.astype(np.int32))
-    writer.done()
-    writer.merge()
+    optimize(
+        fn=lambda number: torch.from_numpy(rows[number].astype(np.int32)),
+        inputs=list(range(len(rows))),
+        output_dir=f"{folder}/lit",
+        chunk_bytes="64MB",
+        item_loader=TokensLoader(),
+        num_workers=1,
+        start_method="fork",
+    )
     data = StreamingDataset(f"{folder}/lit", item_loader=TokensLoader(block_size=rows.shape[1]), shuffle=True)
     loader = StreamingDataLoader(data, batch_size=BATCH, num_workers=0, drop_last=True)
     return {"litdata, StreamingDataLoader, no masking": rate(loader, len(rows) // BATCH * BATCH)}
