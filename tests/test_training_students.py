@@ -145,6 +145,12 @@ def test_one_stage_with_layers_matched_by_hand():
         )
 
 
+def test_one_stage_with_a_map_of_layers_fits_both():
+    stage = {"model": "rbt3", "losses": {"matches": [{"layers": "uniform"}]}}
+    config = TwoStageConfig(corpus="c", output="o", teacher="t", assistant=stage, student=stage, one_stage=True)
+    assert list(config.stages()) == ["assistant", "student", "one_stage"]
+
+
 def test_a_run_needs_a_model():
     with pytest.raises(ConfigError, match=r"no model that learns.*init\.weights"):
         PretrainConfig(corpus="c", output="o")

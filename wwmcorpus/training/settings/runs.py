@@ -23,7 +23,7 @@ class _Run(Config):
     corpus: str
     #: Folder of a corpus for evaluation; None = no evaluation.
     validation: str | None = None
-    #: Folder to be made; it must not exist or be empty.
+    #: Folder to be made; it may hold this very run, finished or stopped, and nothing else.
     output: str
     #: Which words are masked, in training and in evaluation.
     masking: WordPredictingMasking = Field(default_factory=WholeWordMasking)
@@ -124,7 +124,7 @@ class TwoStageConfig(_Run):
 
     @model_validator(mode="after")
     def _control_fits(self) -> TwoStageConfig:
-        if self.one_stage and self.student.losses.matches:
+        if self.one_stage and any(match.layers is None for match in self.student.losses.matches):
             raise ConfigError(
                 "layers matched by hand fit the assistant and not the teacher",
                 where="student.losses.matches",
