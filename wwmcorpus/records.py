@@ -89,4 +89,4 @@ class Rows:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Pieces per row, (num_rows,) int64."""
-        return np.diff(self.bounds)
+        return self.bounds[1:] - self.bounds[:-1]

@@ -49,24 +49,27 @@ def flatten(batch: Batch, vocabulary: Vocabulary) -> Rows:
     )
     rows = _without_padding(rows, vocabulary)
     _check_ends(rows, vocabulary)
-    return rows if row_ids is not None else dataclasses.replace(rows, row_ids=content_ids(rows))
+    if row_ids is not None:
+        return rows
+    return Rows(rows.input_ids, rows.word_start, rows.bounds, content_ids(rows), rows.token_type_ids, rows.pair_label)
 
 
 def content_ids(rows: Rows) -> NDArray[np.int64]:
     """Give each row an id that its pieces and their order decide, (num_rows,) int64; no row may be empty.
 
-    A multilinear hash: the sum of each piece times a fixed 64-bit number of its position, mixed with the length.
+    The high half is the length, the low half the sum of each piece times a fixed number of its position, modulo 2**32.
+    Rows that share an id share the draws of their masks, and nothing else comes of it: 32 bits and their speed will do.
     """
-    longest = int(rows.lengths.max())
-    factors = _factors(1 << (longest - 1).bit_length())
-    products = np.concatenate([factors[:length] for length in rows.lengths.tolist()])
+    lengths = rows.lengths
+    factors = _factors(1 << (int(lengths.max()) - 1).bit_length())
+    products = np.concatenate([factors[:length] for length in lengths.tolist()])
     products *= rows.input_ids.view(np.uint32)
-    return mix(np.add.reduceat(products, rows.bounds[:-1]), rows.lengths).view(np.int64)
+    return (lengths << 32) + np.add.reduceat(products, rows.bounds[:-1], dtype=np.uint32)
 
 
 @lru_cache(maxsize=32)
-def _factors(count: int) -> NDArray[np.uint64]:
-    factors = mix(_CONTENT, np.arange(count))
+def _factors(count: int) -> NDArray[np.uint32]:
+    factors = (mix(_CONTENT, np.arange(count)) >> np.uint64(32)).astype(np.uint32)
     factors.flags.writeable = False
     return factors
 
@@ -93,9 +96,8 @@ def _pieces(values: NDArray[np.generic], vocabulary: Vocabulary) -> NDArray[np.i
 def _alike(columns: Columns, name: str) -> NDArray[np.generic]:
     """Give a column that must have an entry for each piece."""
     pieces, column = columns.lists["input_ids"].lengths, columns.lists[name]
-    differing = np.flatnonzero(column.lengths != pieces)
-    if len(differing):
-        row = int(differing[0])
+    if not np.array_equal(column.lengths, pieces):
+        row = int(np.flatnonzero(column.lengths != pieces)[0])
         raise CorpusError(
             f"{name} has {column.lengths[row]} entries, input_ids {pieces[row]}",
             where=f"row {row} of the batch",
