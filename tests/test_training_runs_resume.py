@@ -87,6 +87,21 @@ def test_distillation_stopped_and_begun_again(small_corpus, tmp_path, monkeypatc
     assert (stopped.output / "model.safetensors").read_bytes() == (whole.output / "model.safetensors").read_bytes()
 
 
+def test_two_distillations_with_one_cache_of_the_teacher(small_corpus, tmp_path, teacher):
+    losses = {"layer_map": "none"}
+    cached = TRAINING | {"evaluation_rows": 8, "teacher_cache": str(tmp_path / "cache")}
+    made = []
+    for name in ("first", "second"):
+        values = config(small_corpus, tmp_path / name, training=cached).values()
+        settings = DistillConfig(**values, teacher=str(teacher.output), losses=losses, accept_teacher=True)
+        made.append(runs.run_distill(settings))
+    assert made[0].after == made[1].after
+    values = config(small_corpus, tmp_path / "third", training=cached | {"seed": 1}).values()
+    other = DistillConfig(**values, teacher=str(teacher.output), losses=losses, accept_teacher=True)
+    with pytest.raises(ConfigError, match="seed is 0 in the cache and 1 now"):
+        runs.run_distill(other)
+
+
 def test_what_was_stopped_goes_on_with_its_own_settings_only(small_corpus, tmp_path, monkeypatch, caplog):
     settings = config(small_corpus, tmp_path / "run")
     with monkeypatch.context() as patch:

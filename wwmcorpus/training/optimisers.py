@@ -33,7 +33,8 @@ def build_optimizer(module: nn.Module, settings: Optimiser) -> torch.optim.Optim
     """Give the optimiser of a module's weights; the learning rate is set at every step by the caller.
 
     AdamW is torch's fused one (Loshchilov and Hutter, arXiv:1711.05101). LAMB is that of pytorch-optimizer with the
-    weight decay inside the trust ratio, as in You et al., arXiv:1904.00962, algorithm 2, without bias correction.
+    weight decay inside the trust ratio, as in You et al., arXiv:1904.00962, algorithm 2, without bias correction; the
+    norm of a weight counts as 10 where it is more.
 
     Raises:
         MissingExtraError: LAMB is asked for and its library is not installed.
@@ -96,7 +97,8 @@ def _lamb(groups: list[dict[str, Any]], settings: Optimiser) -> torch.optim.Opti
         from pytorch_optimizer import Lamb
     except ImportError:
         raise MissingExtraError.of("pytorch-optimizer", "lamb", 'optimiser.name = "lamb"') from None
+    # By its name the last option asks for a correction of the moments; it is what leaves the correction out.
     optimizer: torch.optim.Optimizer = Lamb(
-        groups, lr=0.0, betas=settings.betas, eps=settings.epsilon, weight_decouple=False
+        groups, lr=0.0, betas=settings.betas, eps=settings.epsilon, weight_decouple=False, adam_debias=True
     )
     return optimizer

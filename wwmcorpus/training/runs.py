@@ -36,6 +36,8 @@ from wwmcorpus.training.results import (
 )
 from wwmcorpus.training.settings import DistillConfig, PretrainConfig, TwoStageConfig
 from wwmcorpus.training.students import build_student, freeze, set_output_bias, student_config
+from wwmcorpus.training.teacher_cache import TeacherCache
+from wwmcorpus.training.teacher_cache import weights_sha256 as teacher_sha256
 from wwmcorpus.training.teacher_gate import check_knowledge, check_tokenizer
 from wwmcorpus.training.trainer import Trainer, make_accelerator
 
@@ -127,6 +129,7 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
             reporter=reporter,
             evaluate=evaluation,
             checkpoints=Checkpoints(folder / CHECKPOINT_FOLDER, training.keep_checkpoints, identity),
+            cache=_cache(config, corpus, teacher),
         )
         resumed = trainer.resume()
         evaluation.compare_with(corpus, resumed)
@@ -173,6 +176,22 @@ def _teacher(config: PretrainConfig, corpus: Corpus) -> BertForMaskedLM | None:
     check_vocabulary("teacher", teacher.config.vocab_size, corpus.vocabulary.num_pieces)
     check_tokenizer("teacher", config.teacher, corpus.vocabulary)
     return teacher
+
+
+def _cache(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | None) -> TeacherCache | None:
+    """Open the cache of the teacher's logits; None where there is none."""
+    training = config.training
+    if training.teacher_cache is None or teacher is None:
+        return None
+    identity = {
+        "teacher": teacher_sha256(teacher),
+        "corpus": corpus.fingerprint,
+        "masking": config.masking.values(),
+        "seed": training.seed,
+        "precision": training.precision,
+    }
+    top_k = min(training.teacher_cache_top_k, corpus.vocabulary.num_pieces)
+    return TeacherCache(Path(training.teacher_cache), identity, top_k)
 
 
 def _gate(config: DistillConfig, corpus: Corpus, teacher: BertForMaskedLM, evaluation: HeldOut) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.training.cuts import row_lengths
@@ -60,14 +60,26 @@ def rows_of(batch: MicroBatch) -> Rows:
         begins = batch.row_ends.ends.numpy().astype(np.int64)
         lengths = np.diff(begins)
     ids, positions = batch.input_ids_BL.flatten().numpy().astype(np.int32), batch.positions_M.numpy()
+    segments = None if batch.segments_BL is None else batch.segments_BL.flatten().numpy().astype(np.int8)
     cuts = np.searchsorted(positions, begins)
     keys = []
     for row, length in enumerate(lengths):
         told = (positions[cuts[row] : cuts[row + 1]] - begins[row]).astype(np.int32)
         seen = hashlib.blake2b(ids[begins[row] : begins[row] + length].tobytes(), digest_size=16)
         seen.update(b"|" + told.tobytes())
+        if segments is not None:
+            seen.update(b"|" + segments[begins[row] : begins[row] + length].tobytes())
         keys.append(seen.digest())
     return Rows(keys, np.diff(cuts).tolist())
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Give the sha256 of a model's weights, wherever they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def check_cache_fits(objective: Objective) -> None:
