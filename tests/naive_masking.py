@@ -25,10 +25,9 @@ def fold(*parts):
     return key
 
 
-def half(key, purpose, number):
-    """One of the two 32-bit halves of a hash: the low one for even numbers."""
-    whole = splitmix(key, purpose * 2**32 + number // 2)
-    return whole % 2**32 if number % 2 == 0 else whole >> 32
+def draw_of(key, purpose, number):
+    """A number below 2**32: the high half of a hash."""
+    return splitmix(key, purpose * 2**32 + number) >> 32
 
 
 def below(draw, share):
@@ -68,7 +67,7 @@ def cut_runs(words, closed, key, shares, budget):
     while at < len(words):
         run = [at]
         if not closed[at]:
-            draw, bound, length = half(key, 4, at), 0.0, 1
+            draw, bound, length = draw_of(key, 4, at), 0.0, 1
             for share in shares[:-1]:
                 bound += share
                 length += draw >= int(bound * 2**32)
@@ -108,7 +107,7 @@ def choose(units, masking, key, budget):
     tried = []
     for number, (positions, candidate, weight) in enumerate(units):
         if candidate:
-            draw = half(key, 1, number)
+            draw = draw_of(key, 1, number)
             tried.append((draw if masking.weights is None else priority(draw, weight), number, draw, weight, positions))
     tried.sort()
     chosen, taken = [], 0
@@ -138,7 +137,7 @@ def replace_by_shares(ids, chosen, starts, masking, key, pool):
     seen, num_random = list(ids), 0
     mask, random = (int(share * 2**32) for share in (masking.mask_share, masking.mask_share + masking.random_share))
     for number, part in enumerate(parts_of(chosen, starts, masking.replace_by)):
-        draw = half(key, 2, number)
+        draw = draw_of(key, 2, number)
         for position in part:
             if draw < mask:
                 seen[position] = 5
@@ -146,7 +145,7 @@ def replace_by_shares(ids, chosen, starts, masking, key, pool):
                 if masking.replace_by == "piece":
                     seen[position] = pool[(draw - mask) * len(pool) // (random - mask)]
                 else:
-                    seen[position] = pool[half(key, 3, num_random) * len(pool) >> 32]
+                    seen[position] = pool[draw_of(key, 3, num_random) * len(pool) >> 32]
                 num_random += 1
     return seen
 
@@ -155,17 +154,17 @@ def replace_by_similar(ids, chosen, starts, masking, key, pool, table):
     """``table``: pieces of a word -> list of the pieces of similar words."""
     seen, num_random, num_swapped = list(ids), 0, 0
     for number, part in enumerate(parts_of(chosen, starts, "word")):
-        draw = half(key, 2, number)
+        draw = draw_of(key, 2, number)
         alike = below(draw, masking.similar_share)
         others = table.get(tuple(ids[position] for position in part))
         if alike and others:
-            picked = others[half(key, 5, num_swapped) * len(others) >> 32]
+            picked = others[draw_of(key, 5, num_swapped) * len(others) >> 32]
             num_swapped += 1
             for position, piece in zip(part, picked, strict=True):
                 seen[position] = piece
         elif alike or below(draw, masking.similar_share + masking.random_share):
             for position in part:
-                seen[position] = pool[half(key, 3, num_random) * len(pool) >> 32]
+                seen[position] = pool[draw_of(key, 3, num_random) * len(pool) >> 32]
                 num_random += 1
     return seen
 
@@ -175,10 +174,10 @@ def permute(ids, chosen, starts, masking, key):
     moving = [
         position
         for number, part in enumerate(parts_of(chosen, starts, masking.shuffle_by))
-        if below(half(key, 2, number), masking.shuffle_share)
+        if below(draw_of(key, 2, number), masking.shuffle_share)
         for position in part
     ]
-    order = sorted(range(len(moving)), key=lambda number: (half(key, 6, number), number))
+    order = sorted(range(len(moving)), key=lambda number: (draw_of(key, 6, number), number))
     for place, number in zip(moving, order, strict=True):
         seen[place] = ids[moving[number]]
         labels[moving[number]] = place

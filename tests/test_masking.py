@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from masking_rows import PIECES, REAL, VOCABULARY, make_rows
-from naive_masking import fold, half, splitmix
+from naive_masking import draw_of, fold, splitmix
 
 from wwmcorpus.errors import ConfigError, CorpusError
-from wwmcorpus.hashing import halves, key_of, mix
+from wwmcorpus.hashing import draws_of, key_of, mix
 from wwmcorpus.masking import (
     IGNORED_LABEL,
     MaskedRows,
@@ -33,11 +33,11 @@ from wwmcorpus.records import Rows
 seeds = st.integers(0, 2**63 - 1)
 #: Masks that were once drawn. A change here changes every mask, and wants a new format version.
 GOLDEN = {
-    "WholeWordMasking": [3, 7, 8, 5, 10, 11, 12, 5, 14, 15, 5, 17, 5, 5, 197, 21, 4],
-    "TokenMasking": [3, 7, 8, 5, 5, 5, 5, 13, 5, 197, 16, 17, 18, 19, 20, 21, 4],
-    "NgramMasking": [3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 5, 5, 5, 5, 5, 197, 4],
-    "SpanMasking": [3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 5, 5, 5, 5, 5, 4],
-    "PermutationMasking": [3, 7, 8, 9, 10, 11, 12, 13, 14, 15, 21, 16, 19, 18, 17, 20, 4],
+    "WholeWordMasking": [3, 5, 5, 197, 10, 11, 12, 5, 5, 5, 16, 5, 18, 19, 20, 21, 4],
+    "TokenMasking": [3, 5, 5, 9, 197, 5, 12, 13, 14, 5, 16, 5, 18, 19, 20, 5, 4],
+    "NgramMasking": [3, 7, 8, 9, 10, 11, 12, 13, 5, 5, 16, 197, 5, 5, 5, 5, 4],
+    "SpanMasking": [3, 7, 8, 9, 10, 11, 12, 13, 5, 5, 16, 5, 5, 5, 5, 5, 4],
+    "PermutationMasking": [3, 7, 8, 9, 10, 11, 12, 13, 21, 20, 16, 17, 19, 18, 15, 14, 4],
 }
 
 
@@ -159,10 +159,10 @@ class TestHashing:
     @given(
         keys=st.lists(st.tuples(seeds, st.integers(0, 9)), min_size=1, max_size=5), purpose=st.integers(0, 2**31 - 1)
     )
-    def test_halves_equal_the_rewrite_in_integers(self, keys, purpose):
+    def test_draws_equal_the_rewrite_in_integers(self, keys, purpose):
         counts = np.array([count for _, count in keys])
-        found = halves(np.array([key for key, _ in keys], dtype=np.uint64), counts, purpose)
-        assert found.tolist() == [half(key, purpose, number) for key, count in keys for number in range(count)]
+        found = draws_of(np.array([key for key, _ in keys], dtype=np.uint64), counts, purpose)
+        assert found.tolist() == [draw_of(key, purpose, number) for key, count in keys for number in range(count)]
 
     def test_golden_keys(self):
         assert [hex(int(key)) for key in key_of(1, 2, np.arange(2))] == ["0x508afb8e036d2294", "0x25d57fcb2b61f9c1"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from masking_rows import PIECES, REAL, VOCABULARY, make_rows, row_slices
-from naive_masking import fold, half, mask_row, words_of
+from naive_masking import draw_of, fold, mask_row, words_of
 from test_masking_schemes import assert_equal_to_the_rewrite
 
 from wwmcorpus.align import Vocabulary
@@ -363,8 +363,8 @@ class TestParityWithVersion4:
         rows = make_rows([lengths])
         ids, starts = rows.input_ids.tolist(), rows.word_start.tolist()
         key, words = fold(seed, 0, 0), words_of(starts)
-        order = sorted(range(1, len(words) - 1), key=lambda number: (half(key, 1, number), number))
-        throws = [half(key, 2, number) for number in range(len(ids))]
+        order = sorted(range(1, len(words) - 1), key=lambda number: (draw_of(key, 1, number), number))
+        throws = [draw_of(key, 2, number) for number in range(len(ids))]
         mask, random = int(0.8 * 2**32), int(0.9 * 2**32)
         coins = [(t < mask, t < random, (t - mask) * len(REAL) // (random - mask)) for t in throws]
         budget = max(1, round(len(ids) * 0.15))

@@ -29,21 +29,18 @@ def mix(keys: ArrayLike, counters: ArrayLike) -> NDArray[np.uint64]:
         return _finalised(np.asarray(_unsigned(keys) + counted))
 
 
-def halves(keys: NDArray[np.uint64], counts: NDArray[np.int64], purpose: int = 0) -> NDArray[np.uint32]:
-    """Give ``counts[i]`` numbers of 32 bits for key i, one key after the other, (sum of counts,) uint32.
+def draws_of(keys: NDArray[np.uint64], counts: NDArray[np.int64], purpose: int = 0) -> NDArray[np.uint64]:
+    """Give ``counts[i]`` numbers below 2**32 for key i, one key after the other, (sum of counts,) uint64.
 
-    Two numbers share a hash, so that many cost half of what ``mix`` costs: number ``n`` of a key is the low half of
-    ``mix(key, purpose * 2**32 + n // 2)`` if ``n`` is even, else the high half.
+    Number ``n`` of a key is the high half of ``mix(key, purpose * 2**32 + n)``: purposes do not disturb each other.
     """
-    pairs = (counts + 1) >> 1
-    ends = np.cumsum(pairs)
-    num_pairs = int(ends[-1]) if len(ends) else 0
-    states = np.repeat(keys + ((purpose << 32) - (ends - pairs)).view(np.uint64) * _GOLDEN, pairs)
-    states += _multiples(1 << num_pairs.bit_length())[:num_pairs]
-    numbers = _finalised(states).astype("<u8", copy=False).view("<u4")
-    kept = np.ones(len(numbers), dtype=bool)
-    kept[2 * ends[(counts & 1).astype(bool)] - 1] = False
-    return numbers[kept]
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    states = np.repeat(keys + ((purpose << 32) - (ends - counts)).view(np.uint64) * _GOLDEN, counts)
+    states += _multiples(1 << total.bit_length())[:total]
+    numbers = _finalised(states)
+    numbers >>= np.uint64(32)
+    return numbers
 
 
 def key_of(*parts: ArrayLike) -> NDArray[np.uint64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import ConfigError
-from wwmcorpus.hashing import halves, key_of
+from wwmcorpus.hashing import draws_of, key_of
 from wwmcorpus.masking import units as cut
 from wwmcorpus.masking.base import Masking, ReplacingMasking
 from wwmcorpus.masking.choose import budgets, choose, expand, is_frame, unit_lengths
@@ -65,7 +65,7 @@ def choose_pieces(rows: Rows, vocabulary: Vocabulary, masking: Masking, seed: in
     keys = key_of(seed, epoch, rows.row_ids)
     budget = budgets(rows.lengths, masking)
     units = _units(rows, vocabulary, masking, keys, budget)
-    draws = halves(keys, np.diff(units.bounds), _CHOICE)
+    draws = draws_of(keys, np.diff(units.bounds), _CHOICE)
     which = choose(rows, units, draws, vocabulary.frame_ids, budget, masking)
     lengths = unit_lengths(units, which, len(rows.input_ids))
     return Chosen(expand(units.first.take(which), lengths), np.cumsum(lengths) - lengths, keys)

@@ -24,7 +24,7 @@ _AMPLE = 1.75
 def budgets(row_lengths: NDArray[np.int64], masking: Masking) -> NDArray[np.int64] | None:
     """Give the pieces that each row may have masked, (num_rows,): BERT's rounding, and the limit; None without either.
 
-    ``round(60 * 0.15)`` -> 9; halves go to the even number, and every row may have 1.
+    ``round(60 * 0.15)`` -> 9; draws_of go to the even number, and every row may have 1.
     """
     if masking.budget == "bernoulli":
         if masking.max_predictions is None:
@@ -37,7 +37,7 @@ def budgets(row_lengths: NDArray[np.int64], masking: Masking) -> NDArray[np.int6
 def choose(
     rows: Rows,
     units: Units,
-    draws: NDArray[np.uint32],
+    draws: NDArray[np.uint64],
     frame_ids: NDArray[np.int32],
     budget: NDArray[np.int64] | None,
     masking: Masking,
@@ -47,7 +47,7 @@ def choose(
     Args:
         rows: The rows.
         units: Their units.
-        draws: (num_units,) uint32, uniform.
+        draws: (num_units,) uint64, uniform below 2**32.
         frame_ids: Ids of special pieces; units that begin with one are no candidates.
         budget: As ``budgets`` gives it.
         masking: Probability and budget.
@@ -90,11 +90,11 @@ class _Trial:
 
     rows: Rows
     units: Units
-    priorities: NDArray[np.uint32]
+    priorities: NDArray[np.uint32] | NDArray[np.uint64]
     frame_ids: NDArray[np.int32]
 
     @classmethod
-    def of(cls, rows: Rows, units: Units, draws: NDArray[np.uint32], frame_ids: NDArray[np.int32]) -> _Trial:
+    def of(cls, rows: Rows, units: Units, draws: NDArray[np.uint64], frame_ids: NDArray[np.int32]) -> _Trial:
         return cls(rows, units, draws if units.weights is None else waiting_times(draws, units.weights), frame_ids)
 
     def candidates(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -180,7 +180,7 @@ def expand(begins: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.
     return np.repeat(begins - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
 
 
-def waiting_times(draws: NDArray[np.uint32], weights: NDArray[np.float64]) -> NDArray[np.uint32]:
+def waiting_times(draws: NDArray[np.uint64], weights: NDArray[np.float64]) -> NDArray[np.uint32]:
     """Make priorities of uniform draws so that units come in the order of a weighted draw without replacement.
 
     A unit waits ``-log(u) / weight``, which is the method of Efraimidis and Spirakis (2006). The logarithm is made of
@@ -198,7 +198,7 @@ def waiting_times(draws: NDArray[np.uint32], weights: NDArray[np.float64]) -> ND
     return times.astype(np.float32).view(np.uint32)
 
 
-def _below(draws: NDArray[np.uint32], probability: float, weights: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+def _below(draws: NDArray[np.uint64], probability: float, weights: NDArray[np.float64] | None) -> NDArray[np.bool_]:
     if weights is None:
         return draws < int(probability * 2**32)
     below: NDArray[np.bool_] = draws < np.minimum(weights * probability, 1.0) * 2**32

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.hashing import halves
+from wwmcorpus.hashing import draws_of
 from wwmcorpus.masking.base import ReplacingMasking
 from wwmcorpus.masking.choose import expand
 from wwmcorpus.masking.scheme import PermutationMasking, SimilarWordMasking
@@ -38,13 +38,13 @@ class Chosen:
     starts: NDArray[np.int64]
     row_keys: NDArray[np.uint64]
 
-    def draws(self, rows: Rows, purpose: int, which: NDArray[np.int64] | None = None) -> NDArray[np.uint32]:
+    def draws(self, rows: Rows, purpose: int, which: NDArray[np.int64] | None = None) -> NDArray[np.uint64]:
         """Draw once for each of some chosen pieces, all by default, numbered within their row."""
         pieces = self.pieces if which is None else self.pieces[which]
-        return halves(self.row_keys, np.diff(np.searchsorted(pieces, rows.bounds)), purpose)
+        return draws_of(self.row_keys, np.diff(np.searchsorted(pieces, rows.bounds)), purpose)
 
-    def shared_draws(self, rows: Rows, by: Literal["piece", "word", "unit"]) -> NDArray[np.uint32]:
-        """Draw once for each piece, word or unit, (num_chosen,) uint32."""
+    def shared_draws(self, rows: Rows, by: Literal["piece", "word", "unit"]) -> NDArray[np.uint64]:
+        """Draw once for each piece, word or unit, (num_chosen,) uint64."""
         if by == "piece":
             return self.draws(rows, _REPLACEMENT)
         begins = self.starts if by == "unit" else self.words(rows)
@@ -68,9 +68,7 @@ def by_shares(rows: Rows, chosen: Chosen, vocabulary: Vocabulary, masking: Repla
     seen[others] = rows.input_ids.take(chosen.pieces.take(others))
     random = others[draws[others] < to_random]
     if masking.replace_by == "piece":
-        seen[random] = _pieces_of(
-            draws[random] - np.uint32(min(to_mask, 2**32 - 1)), to_random - to_mask, vocabulary, masking
-        )
+        seen[random] = _pieces_of(draws[random] - np.uint64(to_mask), to_random - to_mask, vocabulary, masking)
     else:
         seen[random] = _pieces_of(chosen.draws(rows, _PIECE, random), 2**32, vocabulary, masking)
     return seen
@@ -113,10 +111,10 @@ def by_permutation(
 
 
 def _pieces_of(
-    draws: NDArray[np.uint32], size: int, vocabulary: Vocabulary, masking: ReplacingMasking | SimilarWordMasking
+    draws: NDArray[np.uint64], size: int, vocabulary: Vocabulary, masking: ReplacingMasking | SimilarWordMasking
 ) -> NDArray[np.int32]:
     """Make pieces, all as likely, of draws that are uniform in [0, size)."""
     pool = vocabulary.replacement_ids if masking.random_from == "pieces" else None
     num_pieces = vocabulary.num_pieces if pool is None else len(pool)
-    picked = (draws.astype(np.uint64) * np.uint64(num_pieces) // np.uint64(max(size, 1))).astype(np.int32)
+    picked = (draws * np.uint64(num_pieces) // np.uint64(max(size, 1))).astype(np.int32)
     return picked if pool is None else pool.take(picked)

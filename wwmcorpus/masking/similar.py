@@ -41,10 +41,10 @@ class SimilarWords:
         return find(self.keys, word_hashes(ids, begins))
 
     def pick(
-        self, entries: NDArray[np.int64], draws: NDArray[np.uint32], lengths: NDArray[np.int64]
+        self, entries: NDArray[np.int64], draws: NDArray[np.uint64], lengths: NDArray[np.int64]
     ) -> NDArray[np.int32]:
         """Give the pieces of one similar word for each entry, end to end; ``lengths`` are those of the words."""
-        drawn = (draws.astype(np.uint64) * self.num_similar[entries].view(np.uint64)) >> np.uint64(32)
+        drawn = (draws * self.num_similar[entries].view(np.uint64)) >> np.uint64(32)
         return self.ids[expand(self.first[entries] + drawn.view(np.int64) * lengths, lengths)]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.hashing import halves
+from wwmcorpus.hashing import draws_of
 from wwmcorpus.records import Rows
 
 #: Keeps the draws for the lengths of runs apart from those for choosing (1) and replacing.
@@ -104,7 +104,7 @@ def _next_starts(
 ) -> NDArray[np.int64]:
     """Give for each group where the next run would begin, if one began here: (num_groups,) int64."""
     numbers = np.diff(groups.bounds)
-    draws = halves(keys, numbers, _LENGTH)
+    draws = draws_of(keys, numbers, _LENGTH)
     here = np.arange(len(draws))
     follows = here + 1
     for bound in np.cumsum(shares[:-1]).tolist():
