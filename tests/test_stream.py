@@ -1,6 +1,8 @@
 """Law 5, the same stream: order and masks are pure functions; ranks, workers and resume points change nothing."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -485,3 +487,12 @@ def lines_corpus(folder, vocabulary_file, **settings):
         )
     )
     return open_corpus(folder / "corpus")
+
+
+def test_the_code_of_the_page_runs(small_corpus, tmp_path, monkeypatch, capsys):
+    page = Path(__file__).resolve().parent.parent / "docs" / "streaming.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "corpus").symlink_to(small_corpus.path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, str(page), "exec"), {})
+    assert capsys.readouterr().out == "2 0\n"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wwmcorpus.jobs import build_corpus, distill, pretrain, two_stage
     from wwmcorpus.masking import WholeWordMaskCollator, WholeWordMasking
     from wwmcorpus.segment import Segmenter, load_segmenter
-    from wwmcorpus.stream import Stream
+    from wwmcorpus.stream import Stream, StreamOptions
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
 
 __version__ = "0.1.0"
@@ -29,6 +29,7 @@ _HOME = {
     "PretrainConfig": "training",
     "Segmenter": "segment",
     "Stream": "stream",
+    "StreamOptions": "stream",
     "TwoStageConfig": "training",
     "Vocabulary": "align",
     "WholeWordMaskCollator": "masking",
@@ -52,6 +53,7 @@ __all__ = [
     "PretrainConfig",
     "Segmenter",
     "Stream",
+    "StreamOptions",
     "TwoStageConfig",
     "Vocabulary",
     "WholeWordMaskCollator",
