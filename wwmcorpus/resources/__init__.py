@@ -1,4 +1,4 @@
-"""Where the files that come with the package lie: the LTP model, the vocabulary, presets, the sample documents."""
+"""Where the files that come with the package lie: model, vocabulary, presets, tasks, stop words, sample documents."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ def embedded_tokenizer_folder() -> Path:
 def presets_folder() -> Path:
     """Give the folder of the presets of distillation, one TOML file each."""
     return _HERE / "presets"
+
+
+def tasks_folder() -> Path:
+    """Give the folder of the declarations of known tasks, one TOML file each."""
+    return _HERE / "tasks"
+
+
+def stop_words_file() -> Path:
+    """Give the list of Chinese function words, one a line."""
+    return _HERE / "stop_words.txt"
 
 
 def sample_corpus_folder() -> Path:
