@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wwmcorpus.corpus import BuildConfig, build, open_corpus
@@ -91,6 +91,7 @@ class TestWindowOrder:
     def order(self, num_rows, block_rows, window_blocks, seed=3, epoch=0):
         return shuffled_in_windows(np.arange(num_rows), num_rows, seed, epoch, FINGERPRINT, block_rows, window_blocks)
 
+    @settings(max_examples=40)
     @given(num_rows=st.integers(1, 400), block_rows=st.integers(1, 50), window_blocks=st.integers(1, 9))
     def test_every_row_comes_once_and_a_window_holds_whole_blocks(self, num_rows, block_rows, window_blocks):
         rows = self.order(num_rows, block_rows, window_blocks)
