@@ -67,7 +67,7 @@ def assert_equal_to_the_rewrite(rows, masking, seed, epoch, **tables):
 
 
 class TestEveryScheme:
-    @settings(max_examples=400)
+    @settings(max_examples=250)
     @given(lengths=row_lists, masking=schemes, seed=seeds, epoch=st.integers(0, 1000), data=st.data())
     def test_it_equals_the_naive_rewrite(self, lengths, masking, seed, epoch, data):
         row_ids = data.draw(st.lists(seeds, min_size=len(lengths), max_size=len(lengths)))
