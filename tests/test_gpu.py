@@ -127,9 +127,10 @@ def test_bf16_is_near_fp32(tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
-def test_nothing_in_a_step_waits_for_the_device(tmp_path):
+@pytest.mark.parametrize("unpad", [True, False])
+def test_nothing_in_a_step_waits_for_the_device(tmp_path, unpad):
     """Torch raises where the CPU would have to wait; the copies go from pinned memory."""
-    run = trainer(tmp_path, precision="bf16")
+    run = trainer(tmp_path, precision="bf16", unpad=unpad)
     rows = [batch(8, seed=seed) for seed in range(4)]
     run.step(rows[0])  # the first step makes buffers
     torch.cuda.synchronize()

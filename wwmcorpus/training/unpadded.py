@@ -112,11 +112,12 @@ def _joined(rows: Mapping[str, Tensor], lengths: Tensor) -> MicroBatch:
     )
 
 
-def _mask(*arguments: Any, **options: Any) -> Tensor | None:
-    from transformers.masking_utils import sdpa_mask
+def _mask(*_: Any, attention_mask: Tensor | None = None, **__: Any) -> Tensor | None:
+    """Give (B, 1, 1, L) bool, True where there is a piece; None for rows end to end.
 
-    # A mask over rows end to end would be as large as the square of all of them.
-    return None if options.get("attention_mask") is None else sdpa_mask(*arguments, **options)
+    transformers' own would first ask the device whether anything is hidden, and wait for the answer.
+    """
+    return None if attention_mask is None else attention_mask[:, None, None, :].bool()
 
 
 def _attend(
