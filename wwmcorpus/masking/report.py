@@ -78,10 +78,8 @@ class MaskReport:
         ]
         if masking.unit == "run":
             shares = masking.run_shares()
-            lengths = (
-                f"{length}: {_share(count, units)} ({shares[length - 1]:.1%})"
-                for length, count in enumerate(self.unit_words[: len(shares)], start=1)
-            )
+            counts = [*self.unit_words, *[0] * len(shares)]
+            lengths = (f"{n + 1}: {_share(counts[n], units)} ({share:.1%})" for n, share in enumerate(shares))
             lines.append("words a run    " + "  ".join(lengths))
         return [*lines, "seen instead   " + "  ".join(split)]
 
