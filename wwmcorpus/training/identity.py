@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from wwmcorpus import __version__
 from wwmcorpus.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def environment(device: torch.device, num_ranks: int) -> dict[str, Any]:
         "num_threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "transformers": version("transformers"),
-        "wwmcorpus": version("wwmcorpus"),
+        "wwmcorpus": __version__,
     }
 
 
