@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.masking import IGNORED_LABEL, WholeWordMaskCollator, WholeWordMasking
+from wwmcorpus.masking import (
+    IGNORED_LABEL,
+    NgramMasking,
+    PermutationMasking,
+    SpanMasking,
+    WholeWordMaskCollator,
+    WholeWordMasking,
+)
 
 
 @pytest.fixture
@@ -48,10 +55,16 @@ def test_chinese_ref_and_word_start_give_the_same_batch(collator, rows):
         assert batch["attention_mask"][number].sum() == len(groups)
 
 
-def test_it_masks_as_the_stream_does(collator, rows, small_corpus):
+@pytest.mark.parametrize(
+    "masking",
+    [WholeWordMasking(), WholeWordMasking(budget="bernoulli"), NgramMasking(), SpanMasking(), PermutationMasking()],
+    ids=lambda masking: f"{masking.scheme}-{masking.budget}",
+)
+def test_it_masks_as_the_stream_does(tokenizer, small_corpus, masking):
     from wwmcorpus.stream import Stream
 
-    stream = Stream(small_corpus, global_batch_size=32, seed=4).batch(epoch=3, index=1)
+    stream = Stream(small_corpus, global_batch_size=32, seed=4, masking=masking).batch(epoch=3, index=1)
+    collator = WholeWordMaskCollator(tokenizer, masking=masking, seed=4)
     collator.set_epoch(3)
     chosen = [dict(small_corpus[row_id]) | {"row_ids": row_id} for row_id in stream["row_ids"].tolist()]
     batch = collator(chosen)
