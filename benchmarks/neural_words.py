@@ -27,7 +27,7 @@ from wwmcorpus.segment.scores import agreement
 
 OURS, BARE, PEER = "neural words, fp32", "bare backbone, fp32", "LTP's own pipeline, fp32"
 #: Characters of text for four minutes in all: a build hands over 65,536 at once, and of fewer, fewer fill a batch.
-_BACKBONE_CHARACTERS, _PRECISION_CHARACTERS, _PEER_CHARACTERS = 24_000, {"int8": 4000, "bf16": 1500}, 4000
+_BACKBONE_CHARACTERS, _PRECISION_CHARACTERS, _PEER_CHARACTERS = 20_000, {"int8": 4000, "bf16": 1500}, 3000
 _WARM_UP_CHARACTERS = 500
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
