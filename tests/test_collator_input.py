@@ -66,6 +66,12 @@ class TestKindsOfBatches:
     def test_slices_of_arrow_that_begin_inside_a_byte_of_bits(self, collator, rows, begin):
         assert same(collator(arrow_table(rows).slice(begin, 9)), collator(rows[begin : begin + 9]))
 
+    def test_columns_that_are_rectangles(self, collator):
+        ids, starts = np.tile(np.array(IDS), (5, 1)), np.tile(np.array(STARTS), (5, 1))
+        columns = {"input_ids": ids, "word_start": starts, "row_ids": np.arange(5)}
+        rows = [{name: values[number] for name, values in columns.items()} for number in range(5)]
+        assert same(collator(columns), collator(rows))
+
     def test_columns(self, collator, rows):
         names = ("input_ids", "word_start")
         expected = collator(rows)

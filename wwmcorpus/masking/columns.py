@@ -116,7 +116,7 @@ def _of_mapping(columns: Mapping[str, Any]) -> Columns:
     if 0 in sizes.values():
         raise CorpusError("a batch without rows", fix="Skip it: there is nothing to mask.")
     return Columns(
-        {name: _joined(name, list(columns[name])) for name in LISTS if name in sizes},
+        {name: _joined(name, columns[name]) for name in LISTS if name in sizes},
         {name: _numbers(name, columns[name], sizes[name]) for name in NUMBERS if name in sizes},
         names,
     )
@@ -163,7 +163,10 @@ def _arrow_values(values: Any) -> NDArray[np.generic]:
     return np.unpackbits(bits, count=end, bitorder="little")[values.offset :].view(np.bool_)
 
 
-def _joined(name: str, values: list[Any]) -> Column:
+def _joined(name: str, values: Any) -> Column:
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        return Column(_checked(name, values.reshape(-1)), np.full(len(values), values.shape[1], dtype=np.int64))
+    values = list(values)
     try:
         lengths = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
         flat = _flat(values)

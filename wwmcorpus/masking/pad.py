@@ -17,6 +17,8 @@ def padded_width(longest: int, multiple: int = 1) -> int:
 
 def inside(lengths: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
     """Say which cells of (num_rows, width) hold a piece: ``inside([2, 1], 3)`` -> ``[[1, 1, 0], [1, 0, 0]]``."""
+    if (lengths == width).all():
+        return np.ones((len(lengths), width), dtype=bool)
     return np.arange(width) < lengths[:, None]
 
 
