@@ -444,6 +444,66 @@ def two_stage(
     _report(jobs.two_stage(_settings(TwoStageConfig, config, sets, print_config, **flags), Console(stderr=True)))
 
 
+@app.command()
+def augment(
+    task: Annotated[str | None, typer.Argument(help="A known task, or its TOML file.", show_default=False)] = None,
+    path: Annotated[str | None, typer.Argument(help="File with labels to augment.", show_default=False)] = None,
+    output: Annotated[str | None, typer.Option("--output", help="File to write.")] = None,
+    model: Annotated[str | None, typer.Option(help="Masked language model that gives candidates.")] = None,
+    vectors: Annotated[str | None, typer.Option(help="Word vectors, as text, that give candidates.")] = None,
+    segmenter: Annotated[str | None, typer.Option(help="As for build.")] = None,
+    variants: Annotated[int | None, typer.Option(help="Variants that are drawn of each example.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; 0: everything in this one.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Make variants of labelled examples: whole words replaced, labels, answers and tags kept right."""
+    from wwmcorpus import jobs
+    from wwmcorpus.progress import CountBar
+    from wwmcorpus.tasks.augment import AugmentConfig
+
+    settings = _settings(
+        AugmentConfig,
+        config,
+        sets,
+        print_config,
+        task=task,
+        input=path,
+        output=output,
+        model=model,
+        vectors=vectors,
+        segmenter=segmenter,
+        num_variants=variants,
+        num_workers=workers,
+        overwrite=overwrite or None,
+    )
+    with CountBar(Console(stderr=True), "augment") as bar:
+        made = jobs.augment(settings, bar)
+    for line in made.lines():
+        _out.print(f"{made.path}: {line}", markup=False)
+
+
+@app.command("train-vectors")
+def train_vectors(
+    corpus: Annotated[str | None, typer.Argument(help="A corpus folder, of one split.", show_default=False)] = None,
+    output: Annotated[str | None, typer.Option("--output", help="File to write.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Learn word vectors from a corpus, for wwmcorpus augment."""
+    from wwmcorpus import jobs
+    from wwmcorpus.tasks.train_vectors import VectorTraining
+
+    flags = {"corpus": corpus, "output": output, "overwrite": overwrite or None}
+    made = jobs.train_vectors(_settings(VectorTraining, config, sets, print_config, **flags))
+    for line in made.lines():
+        _out.print(f"{made.path}: {line}", markup=False)
+
+
 def _settings(section: type[C], path: Path | None, sets: list[str] | None, print_only: bool, /, **flags: Any) -> C:
     settings = load_config(section, path, sets or [], **flags)
     if print_only:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from wwmcorpus.segment import SegmenterOptions
     from wwmcorpus.segment.compare import Comparison
     from wwmcorpus.segment.training import TrainedSegmenter
+    from wwmcorpus.tasks.augment import AugmentConfig
+    from wwmcorpus.tasks.augment.job import Augmented
+    from wwmcorpus.tasks.augment.job import Progress as CountProgress
+    from wwmcorpus.tasks.train_vectors import TrainedVectors, VectorTraining
     from wwmcorpus.text.dedup import DedupConfig, KeepList
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
     from wwmcorpus.training.results import RunResult, TwoStageResult
@@ -292,3 +296,25 @@ def two_stage(config: TwoStageConfig, console: Console | None = None) -> TwoStag
     from wwmcorpus.training.runs import run_two_stage
 
     return run_two_stage(config, console)
+
+
+def augment(config: AugmentConfig, progress: CountProgress | None = None) -> Augmented:
+    """Write the examples of a task's file and variants of them, in which words are replaced.
+
+    Raises:
+        WwmcorpusError: whatever ``wwmcorpus.tasks.augment.job.augment`` raises.
+    """
+    from wwmcorpus.tasks.augment.job import augment as run
+
+    return run(config, progress)
+
+
+def train_vectors(config: VectorTraining) -> TrainedVectors:
+    """Learn word vectors from a corpus and write them in word2vec's text format.
+
+    Raises:
+        WwmcorpusError: whatever ``wwmcorpus.tasks.train_vectors.train_vectors`` raises.
+    """
+    from wwmcorpus.tasks.train_vectors import train_vectors as run
+
+    return run(config)

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -25,15 +27,11 @@ class ByteBar:
         job: What to call it.
     """
 
+    #: What stands between the bar and the times.
+    _middle: tuple[ProgressColumn, ...] = (DownloadColumn(), TransferSpeedColumn())
+
     def __init__(self, console: Console, job: str) -> None:
-        columns = (
-            TextColumn(job),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
+        columns = (TextColumn(job), BarColumn(), *self._middle, TimeElapsedColumn(), TimeRemainingColumn())
         self._bar = RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task(job, total=None)
 
@@ -53,3 +51,9 @@ class ByteBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+class CountBar(ByteBar):
+    """The same for what is counted one by one, such as examples."""
+
+    _middle = (MofNCompleteColumn(),)

@@ -97,7 +97,8 @@ def _located(passage: str, text: str, stated: Any, notes: Counter[str]) -> Answe
     """Find an answer where it is said to stand, or at the place nearest to that."""
     near = stated if isinstance(stated, int) and 0 <= stated <= len(passage) else 0
     if passage.startswith(text, near):
-        notes["moved_answers"] += near != stated
+        if near != stated:
+            notes["moved_answers"] += 1
         return Answer(text, near)
     behind, before = passage.find(text, near), passage.rfind(text, 0, near + len(text) - 1)
     places = [place for place in (before, behind) if place >= 0]

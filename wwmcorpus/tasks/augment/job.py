@@ -1,0 +1,252 @@
+"""An augmentation: a file of a task in, the same with variants of each example out.
+
+Words are found and near words looked up here; workers fill in words and draw variants, chunk by chunk; here variants
+are put together in order. What is done lies in a folder beside the output until the end, so that a job that was stopped
+goes on. The bytes that come out do not depend on how many workers there were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from wwmcorpus.corpus.engines import map_over_workers
+from wwmcorpus.corpus.supervisor import Limits
+from wwmcorpus.errors import CorpusError
+from wwmcorpus.files import file_sha256, folder_lock, make_folder, remove_folder, write_json
+from wwmcorpus.segment import load_segmenter
+from wwmcorpus.tasks.augment.chunk import Chunk, Word, augment_chunk, chunk_file, edits_of, read_chunk
+from wwmcorpus.tasks.augment.settings import AugmentConfig
+from wwmcorpus.tasks.augment.texts import checked_fields, texts_of, with_edits
+from wwmcorpus.tasks.augment.vectors import WordVectors
+from wwmcorpus.tasks.augment.words import eligible_words, is_replaceable, load_stop_words
+from wwmcorpus.tasks.declaration import Task, load_task
+from wwmcorpus.tasks.examples import Example, Examples
+from wwmcorpus.tasks.write import write_examples
+
+_log = logging.getLogger(__name__)
+#: Raised when the same input would give other variants.
+_VERSION = 1
+#: Of the configuration, what changes no byte of the output.
+_INDIFFERENT = {"output", "overwrite", "num_workers"}
+#: A worker that gives no sign of life for so long is replaced: a chunk may take long on a CPU.
+_STUCK_SECONDS = 3600.0
+
+
+class Progress(Protocol):
+    """Watches a job."""
+
+    def start(self, total: int) -> None:
+        """Learn how many examples there are."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """Learn that so many more are done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """What an augmentation wrote.
+
+    Attributes:
+        path: The file.
+        num_examples: Examples of the input, which stand in the output too.
+        num_variants: Variants in the output.
+        counts: ``eligible_words``, ``words_without_candidates``, ``examples_without_eligible_words``,
+            ``examples_without_candidates``, ``duplicates`` (variants that were left out, because an example or another
+            variant was the same).
+        rejected: Rows of the input that were left out, by reason.
+    """
+
+    path: str
+    num_examples: int
+    num_variants: int
+    counts: dict[str, int]
+    rejected: dict[str, int]
+
+    def lines(self) -> list[str]:
+        """Give what to print."""
+        names = (f"{count:,} {name.replace('_', ' ')}" for name, count in {**self.counts, **self.rejected}.items())
+        return [f"{self.num_examples:,} examples and {self.num_variants:,} variants of them", ", ".join(names)]
+
+
+def augment(config: AugmentConfig, progress: Progress | None = None) -> Augmented:
+    """Write the examples of a file and variants of them; or go on with a job that was stopped.
+
+    Beside the output, ``OUTPUT.json`` says how it was made and what was counted.
+
+    Args:
+        config: The job.
+        progress: Told of examples as they are done.
+
+    Raises:
+        SourceError: the input, the vectors or the stop words cannot be read, or hold nothing.
+        ConfigError: task, model or segmenter are unknown or do not fit, or labels are missing.
+        CorpusError: the output is there already, another process works on it, or the disk does not take it.
+    """
+    output = Path(config.output)
+    if output.exists() and not config.overwrite:
+        raise CorpusError("the output is there already", value=str(output), fix="Remove it, or give --overwrite.")
+    task = load_task(config.task)
+    fields = checked_fields(task, config.fields)
+    examples = task.read(config.input)
+    folder = output.with_name(f".{output.name}.work")
+    with _disk_errors(output):
+        make_folder(folder)
+        with folder_lock(folder, "wwmcorpus augment"):
+            chunks = _chunks(config, task, examples, fields, folder)
+            _run(config, chunks, folder, progress)
+            counts: Counter[str] = Counter()
+            write_examples(task, output, _with_variants(examples, chunks, folder, counts))
+            made = Augmented(
+                str(output), len(examples), counts.pop("variants"), dict(sorted(counts.items())), examples.rejected
+            )
+            facts = {"config": config.values(), "input_sha256": file_sha256(Path(config.input))}
+            write_json(
+                output.with_name(f"{output.name}.json"),
+                facts
+                | {"num_examples": made.num_examples}
+                | {"num_variants": made.num_variants, "counts": made.counts, "rejected": made.rejected},
+            )
+        remove_folder(folder)
+    return made
+
+
+@contextlib.contextmanager
+def _disk_errors(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CorpusError(
+            f"the output cannot be written: {error.strerror or error}",
+            value=error.filename,
+            where=str(output),
+            fix="Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped.",
+        ) from None
+
+
+def _chunks(config: AugmentConfig, task: Task, examples: Examples, fields: Sequence[str], folder: Path) -> list[Chunk]:
+    """Find the words of all examples, look up those near them, and cut everything into chunks."""
+    segmenter = load_segmenter(config.segmenter, 1, config.segmenter_options)
+    texts = [texts_of(example, fields) for example in examples]
+    stop_words = load_stop_words(config.stop_words)
+    flat = iter(eligible_words([one for own in texts for one in own], segmenter, stop_words))
+    words = [
+        tuple(Word(number, start, end) for number, _ in enumerate(own) for start, end in next(flat)) for own in texts
+    ]
+    plain = [tuple(one.text for one in own) for own in texts]
+    neighbours = _neighbours(config, plain, words, stop_words, folder)
+    decisive = json.dumps(
+        [
+            _VERSION,
+            config.model_dump(mode="json", exclude=_INDIFFERENT),
+            segmenter.signature,
+            _digest_of_model(config.model),
+        ],
+        sort_keys=True,
+    )
+    chunks = []
+    for index, first in enumerate(range(0, len(texts), config.chunk_size)):
+        own = slice(first, first + config.chunk_size)
+        spelled = {word.of(own_texts) for own_texts, row in zip(plain[own], words[own], strict=True) for word in row}
+        near = {word: neighbours[word] for word in sorted(spelled) if word in neighbours}
+        content = json.dumps([decisive, first, plain[own], words[own], near], ensure_ascii=False)
+        key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+        chunks.append(
+            Chunk(
+                index=index,
+                first=first,
+                texts=tuple(plain[own]),
+                words=tuple(words[own]),
+                seen_together=task.kind != "reading",
+                neighbours=near,
+                key=key,
+                name=Path(config.input).name,
+            )
+        )
+    return chunks
+
+
+def _neighbours(
+    config: AugmentConfig,
+    texts: Sequence[tuple[str, ...]],
+    words: Sequence[tuple[Word, ...]],
+    stop_words: frozenset[str],
+    folder: Path,
+) -> dict[str, list[str]]:
+    """Give near words of every word that may be replaced, from vectors."""
+    if config.vectors is None:
+        return {}
+    vectors = WordVectors.open(config.vectors, folder, config.max_vectors)
+    spelled = sorted(
+        {own[word.text][word.start : word.end] for own, row in zip(texts, words, strict=True) for word in row}
+    )
+    lowered = [word if word in vectors else word.lower() for word in spelled]
+    # More than are needed, because stop words, numbers, marks and the word in other letters are no candidates.
+    near = vectors.nearest(lowered, 2 * config.num_candidates)
+    found = {}
+    for word, known in zip(spelled, lowered, strict=True):
+        others = [
+            other
+            for other in near.get(known, [])
+            if is_replaceable(other, stop_words) and other.lower() != word.lower()
+        ]
+        found[word] = others[: config.num_candidates]
+    return found
+
+
+def _digest_of_model(model: str | None) -> list[str]:
+    """Give the hashes of the files of a model's folder; a hub id stands for itself."""
+    if model is None or not Path(model).is_dir():
+        return [] if model is None else [model]
+    return [file_sha256(path) for path in sorted(Path(model).iterdir()) if path.is_file()]
+
+
+def _run(config: AugmentConfig, chunks: Sequence[Chunk], folder: Path, progress: Progress | None) -> None:
+    """Have every chunk done that is not."""
+    if progress:
+        progress.start(sum(len(chunk.texts) for chunk in chunks))
+    work = functools.partial(augment_chunk, config=config, folder=folder)
+    limits = Limits(max(config.num_workers, 1), _STUCK_SECONDS)
+    done = map(work, chunks) if config.num_workers == 0 else map_over_workers(limits, work, chunks)
+    for index in done:
+        if progress:
+            progress.advance(len(chunks[index].texts))
+
+
+def _with_variants(
+    examples: Examples, chunks: Sequence[Chunk], folder: Path, counts: Counter[str]
+) -> Iterator[Example]:
+    """Give each example, then its variants; none that is the same as an example or an earlier variant."""
+    counts.update(variants=0, duplicates=0)
+    seen = {_content(example) for example in examples}
+    rows = iter(examples)
+    for chunk in chunks:
+        result = read_chunk(chunk_file(folder, chunk.index), chunk.key)
+        assert result is not None
+        counts.update(result["counts"])
+        for example, variants in zip(islice(rows, len(chunk.texts)), result["variants"], strict=True):
+            yield example
+            for number, edits in enumerate(variants, 1):
+                variant = with_edits(example, edits_of(edits), f"{example.id}-v{number}")
+                content = _content(variant)
+                counts["duplicates" if content in seen else "variants"] += 1
+                if content not in seen:
+                    seen.add(content)
+                    yield variant
+
+
+def _content(example: Example) -> bytes:
+    """Give a hash of an example without its id."""
+    values: Any = example._replace(id="")
+    return hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=16).digest()
