@@ -7,22 +7,23 @@ teacher does not: it has no gradients and must not be wrapped for distributed tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import BertForMaskedLM, PreTrainedModel
 
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.attention import capture_attention
-from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked
+from wwmcorpus.training.flops import step_flops
+from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked, micro_batches
+from wwmcorpus.training.learning import Learning, Term
 from wwmcorpus.training.losses import hard_label_sum
 from wwmcorpus.training.matches import ModelShape, Projections, resolve_matches, term_name
 from wwmcorpus.training.pair_head import pair_label_sum
-from wwmcorpus.training.registry import Unit, find_loss
+from wwmcorpus.training.registry import find_loss
 from wwmcorpus.training.settings import DistillLosses, LayerMatch
-from wwmcorpus.training.settings.losses import WeightSchedule
 from wwmcorpus.training.terms import (
     Features,
     Grid,
@@ -34,17 +35,7 @@ from wwmcorpus.training.terms import (
 )
 
 
-@dataclass(frozen=True)
-class Term:
-    """One summand of the loss: ``weight * sum / count``, the count being of its unit over the whole step."""
-
-    name: str
-    weight: float
-    unit: Unit
-    schedule: WeightSchedule = field(default_factory=WeightSchedule)
-
-
-class Objective(nn.Module):
+class Objective(Learning):
     """A student with what it learns from.
 
     Args:
@@ -61,6 +52,7 @@ class Objective(nn.Module):
     """
 
     _progress: Tensor
+    may_join_rows = True
 
     def __init__(
         self,
@@ -109,18 +101,22 @@ class Objective(nn.Module):
         """Whether any term compares attention or relations: rows must then keep their grid."""
         return needs_attention(self.matches)
 
-    @property
-    def counts_padding(self) -> bool:
-        """Whether any term counts padding: rows must then keep their width."""
-        return any(term.unit in ("all", "all_pairs") for term in self.terms)
-
-    def weights_at(self, progress: float) -> list[float]:
-        """Give the weight of each term after this share of the steps, in [0, 1]."""
-        return [term.weight * term.schedule.factor(progress) for term in self.terms]
-
     def set_progress(self, progress: float) -> None:
         """Say which share of the steps is done, in [0, 1): a temperature may follow it."""
         self._progress.fill_(progress)
+
+    def num_labels(self, batch: Mapping[str, Tensor]) -> int:
+        """Count masked positions."""
+        return int((batch["labels"] != -100).sum())
+
+    def micro_batches(self, rows: Mapping[str, Tensor]) -> list[MicroBatch]:
+        """Make a micro-batch of rows."""
+        return micro_batches(rows)
+
+    def flops(self, teacher: PreTrainedModel | None, num_pieces: int, num_pairs: int, num_labels: int) -> float:
+        """Give the operations of a step."""
+        taught_by = None if teacher is None else teacher.config
+        return step_flops(self.student.config, taught_by, num_pieces, num_pairs, num_labels)
 
     def forward(self, batch: MicroBatch, teacher: MaskedOutputs | None = None) -> Tensor:
         """Give the sum of each term over the micro-batch, (len(terms),) float32.

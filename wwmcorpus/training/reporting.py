@@ -163,6 +163,7 @@ def _line(figures: dict[str, Any]) -> str:
     shown = {
         "loss": "loss {:.4f}",
         "parts": "({})",
+        "shown_scores": "{}",
         "word_accuracy": "{:.1%} of words",
         "piece_accuracy": "{:.1%} of pieces",
         "learning_rate": "lr {:.1e}",
@@ -174,4 +175,8 @@ def _line(figures: dict[str, Any]) -> str:
     terms = figures.get("terms", {})
     if len(terms) > 1:
         figures = figures | {"parts": " ".join(f"{name} {value:.3g}" for name, value in terms.items())}
+    if "scores" in figures:
+        figures = figures | {
+            "shown_scores": ", ".join(f"{name} {value:.3f}" for name, value in figures["scores"].items())
+        }
     return ", ".join(form.format(figures[name]) for name, form in shown.items() if figures.get(name) is not None)

@@ -122,6 +122,18 @@ def find_run(output: Path, identity: Mapping[str, Any]) -> RunResult | None:
     Raises:
         ConfigError: the folder holds something else, or a run with other settings or inputs; both sides are named.
     """
+    stored = read_run(output, identity)
+    if stored is None:
+        return None
+    rows = {name: None if row is None else Figures.of(row) for name, row in stored["figures"].items()}
+    steps, seconds = stored["made"]["steps"], stored["made"]["seconds"]
+    return RunResult(
+        output, steps, seconds, rows["baseline"], rows["before"], rows["after"], rows["teacher"], found=True
+    )
+
+
+def read_run(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Read ``run.json`` of a run that was finished in a folder; None where the folder is free. Errors as above."""
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return None
     check_free_or_run(output)
@@ -135,11 +147,8 @@ def find_run(output: Path, identity: Mapping[str, Any]) -> RunResult | None:
             where="output",
             fix="Name another folder, or delete this one.",
         )
-    rows = {name: None if row is None else Figures.of(row) for name, row in stored["figures"].items()}
-    steps, seconds = stored["made"]["steps"], stored["made"]["seconds"]
-    return RunResult(
-        output, steps, seconds, rows["baseline"], rows["before"], rows["after"], rows["teacher"], found=True
-    )
+    found: dict[str, Any] = stored
+    return found
 
 
 def check_free_or_run(output: Path) -> None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import BertForMaskedLM
 
 from wwmcorpus.training.cuts import cut_rows
-from wwmcorpus.training.flops import step_flops
-from wwmcorpus.training.heads import MicroBatch, micro_batches
-from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.learning import Learning
 from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.settings import Training
 from wwmcorpus.training.teacher_cache import Rows, rows_of
@@ -44,7 +42,7 @@ class StepPlan:
         stop_signal: SIGINT or SIGTERM where any rank got one before the step.
     """
 
-    cuts: list[MicroBatch]
+    cuts: list[Any]
     rows: list[Rows]
     divisors: Tensor
     num_pieces: int
@@ -66,8 +64,8 @@ class Planner:
 
     def __init__(
         self,
-        objective: Objective,
-        teacher: BertForMaskedLM | None,
+        objective: Learning,
+        teacher: Any | None,
         training: Training,
         device: torch.device,
         ranks: Ranks,
@@ -75,13 +73,14 @@ class Planner:
     ) -> None:
         self._looks_up = looks_up
         self._objective, self._device, self._ranks = objective, device, ranks
-        self._student, self._teacher = objective.student.config, None if teacher is None else teacher.config
+        self._teacher = teacher
         on_gpu = device.type == "cuda"
         self._max_rows = training.micro_batch_size
         self._max_pieces = training.micro_batch_pieces or (_GPU_PIECES if on_gpu else _CPU_PIECES)
         self._multiple = _GPU_MULTIPLE if on_gpu else 1
         self._joins_rows = can_join_rows(objective, teacher, training, device)
-        if on_gpu and not objective.needs_attention:  # what compares attention has put an attention of its own there
+        # What compares attention has put an attention of its own there.
+        if on_gpu and objective.may_join_rows and not objective.needs_attention:
             for model in (objective.student, teacher):
                 if model is not None:
                     use_unpadded_attention(model)
@@ -91,7 +90,7 @@ class Planner:
         micro = self._micro_batches(batch)
         lengths = batch["attention_mask"].sum(dim=1)
         counts = {
-            "masked": int((batch["labels"] != -100).sum()),
+            "masked": self._objective.num_labels(batch),
             "real": int(lengths.sum()),
             "all": batch["input_ids"].numel(),
             "rows": lengths.numel(),
@@ -103,9 +102,9 @@ class Planner:
         known = dict(zip(counts, total, strict=False))
         raised = [each for each, number in zip(_SIGNALS, total[len(counts) :], strict=True) if number]
         divisors = torch.tensor([max(known[term.unit], 1.0) for term in self._objective.terms], dtype=torch.float32)
-        flops = step_flops(self._student, self._teacher, int(known["real"]), int(known["pairs"]), int(known["masked"]))
+        flops = self._objective.flops(self._teacher, *(int(known[unit]) for unit in ("real", "pairs", "masked")))
         return StepPlan(
-            [self._sent(cut) for cut in micro],
+            [cut.moved(self.to_device) for cut in micro],
             [rows_of(cut) for cut in micro] if self._looks_up else [],
             self.to_device(divisors),
             int(known["real"]),
@@ -113,15 +112,12 @@ class Planner:
             raised[-1] if raised else None,
         )
 
-    def _micro_batches(self, batch: Mapping[str, Tensor]) -> list[MicroBatch]:
+    def _micro_batches(self, batch: Mapping[str, Tensor]) -> list[Any]:
         if self._joins_rows:
             return joined_rows(batch, self._max_rows, self._max_pieces)
         keep_width = self._objective.counts_padding
         cuts = cut_rows(batch, self._max_rows, self._max_pieces, self._multiple, keep_width)
-        return [cut for rows in cuts for cut in micro_batches(rows)]
-
-    def _sent(self, cut: MicroBatch) -> MicroBatch:
-        return cut.moved(self.to_device)
+        return [cut for rows in cuts for cut in self._objective.micro_batches(rows)]
 
     def to_device(self, tensor: Tensor) -> Tensor:
         """Give it on the device. Copy without waiting: from memory that the device reads by itself."""

@@ -12,11 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor
-from transformers import BertForMaskedLM
 
 from wwmcorpus.corpus.stop_signals import StopSignals
 from wwmcorpus.errors import TrainingError
@@ -24,9 +24,10 @@ from wwmcorpus.hashing import key_of
 from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.flops import peak_flops
 from wwmcorpus.training.generators import own_generators, seed_generators
-from wwmcorpus.training.heads import MaskedOutputs, MicroBatch
+from wwmcorpus.training.heads import MaskedOutputs
 from wwmcorpus.training.identity import environment, warn_of_environment
 from wwmcorpus.training.interval import Interval
+from wwmcorpus.training.learning import Learning
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.optimisers import build_optimizer, parameter_groups
 from wwmcorpus.training.ranks import Ranks
@@ -57,8 +58,9 @@ class Trainer:
     Args:
         objective: Student, projections and terms.
         batches: Gives the rest of an epoch's rank batches, and the next epoch's when iterated again: dicts of CPU
-            tensors ``input_ids``, ``attention_mask``, ``labels`` (B, L) int64, -100 = not masked, and perhaps
-            ``row_ids`` (B,). With ``state_dict`` and ``load_state_dict`` where there are checkpoints.
+            tensors ``input_ids`` and ``attention_mask`` (B, L) int64, what the objective reads beside them, such as
+            ``labels`` (B, L), -100 = not masked, and perhaps ``row_ids`` (B,). With ``state_dict`` and
+            ``load_state_dict`` where there are checkpoints.
         training: Length, sizes, precision.
         optimiser: How the weights move.
         teacher: The teacher, where the objective needs one; never wrapped, always in evaluation mode.
@@ -68,21 +70,23 @@ class Trainer:
             loss, by which the best checkpoint is known.
         checkpoints: Where to save; None = nowhere, and signals are left alone.
         cache: Of the teacher's logits.
+        is_enough: Asked before each step whether to stop there as if it were the last.
     """
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Learning,
         batches: Iterable[Batch],
         training: Training,
         optimiser: Optimiser,
         *,
-        teacher: BertForMaskedLM | None = None,
+        teacher: Any | None = None,
         accelerator: Accelerator | None = None,
         reporter: Reporter | None = None,
         evaluate: Callable[[int], float | None] | None = None,
         checkpoints: Checkpoints | None = None,
         cache: TeacherCache | None = None,
+        is_enough: Callable[[], bool] | None = None,
     ) -> None:
         self.training, self.optimiser = training, optimiser
         self.accelerator = accelerator or make_accelerator(training)
@@ -96,12 +100,13 @@ class Trainer:
         self._prepare_student()
         self.state = self._first_state()
         self._cache = cache
-        if cache is not None:
+        if cache is not None and isinstance(objective, Objective):
             check_cache_fits(objective)
         self._planner = Planner(objective, self.teacher, training, self.device, self.ranks, cache is not None)
         self._position = batches if isinstance(batches, Position) else None
         self._batches = endless(batches)
         self._evaluate = evaluate or (lambda step: None)
+        self._is_enough = is_enough or (lambda: False)
         self._checkpoints = checkpoints
         if checkpoints is not None and self._position is None:
             raise TrainingError(
@@ -137,7 +142,7 @@ class Trainer:
         return True
 
     def run(self) -> TrainingState:
-        """Train to the last step.
+        """Train to the last step, or as far as is enough.
 
         Raises:
             TrainingError: the batches run out, the loss or its gradient is no longer a finite number, or a checkpoint
@@ -147,7 +152,7 @@ class Trainer:
         with own_generators(self.device), self._signals if self._checkpoints else nullcontext():
             if self.state.step == 0:
                 self._evaluate(0)
-            while self.state.step < self.training.steps:
+            while self.state.step < self.training.steps and not self._is_enough():
                 self._timed_step()
                 self._evaluate_and_save()
         return self.state
@@ -180,7 +185,7 @@ class Trainer:
         if training.dropout is not None:
             set_dropout(student, training.dropout)
         if training.gradient_checkpointing:
-            student.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+            student.gradient_checkpointing_enable({"use_reentrant": False})
         self.objective.to(self.device).train()
         if training.compile:
             for model in (student, self.teacher):
@@ -212,7 +217,7 @@ class Trainer:
         if weights != self._weights_now:
             self._weights_now, self._weights = weights, self._planner.to_device(torch.tensor(weights))
 
-    def _forward(self, cut: MicroBatch, index: int, rows: Rows | None = None) -> Tensor:
+    def _forward(self, cut: Any, index: int, rows: Rows | None = None) -> Tensor:
         seed_generators(self.device, int(key_of(self.training.seed, self.state.step, self.ranks.index, index)))
         precision = self.training.precision
         with torch.autocast(self.device.type, _FORMATS[precision], enabled=precision != "fp32"):
@@ -221,13 +226,12 @@ class Trainer:
         assert isinstance(sums, Tensor)
         return sums
 
-    def _teach(self, teacher: BertForMaskedLM, cut: MicroBatch, rows: Rows | None) -> MaskedOutputs:
+    def _teach(self, teacher: Any, cut: Any, rows: Rows | None) -> Any:
         if self._cache is None or rows is None:
             return self.objective.teach(teacher, cut)
 
         def compute() -> Tensor:
-            logits_MV = self.objective.teach(teacher, cut).logits_MV
-            assert logits_MV is not None
+            logits_MV: Tensor = self.objective.teach(teacher, cut).logits_MV
             return logits_MV
 
         logits_MK, pieces_MK = (self._planner.to_device(part) for part in self._cache.look_up(rows, compute))

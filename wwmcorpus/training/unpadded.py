@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from wwmcorpus.training.cuts import row_lengths
 from wwmcorpus.training.heads import MicroBatch, RowEnds
-from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.learning import Learning
 from wwmcorpus.training.settings import Training
 
 #: Name of the attention and of the mask function.
@@ -37,16 +37,17 @@ def kernel() -> Callable[..., Any] | None:
     return varlen_attn
 
 
-def can_join_rows(objective: Objective, teacher: Any | None, training: Training, device: torch.device) -> bool:
+def can_join_rows(objective: Learning, teacher: Any | None, training: Training, device: torch.device) -> bool:
     """Say whether the losses and the attention of a run work on rows laid end to end."""
-    if not (training.unpad and device.type == "cuda" and training.precision != "fp32" and kernel() is not None):
+    on_gpu = device.type == "cuda" and training.precision != "fp32" and kernel() is not None
+    if not (objective.may_join_rows and training.unpad and on_gpu):
         return False
     return losses_allow(objective) and all(
         model is None or model.config.model_type in _KINDS for model in (objective.student, teacher)
     )
 
 
-def losses_allow(objective: Objective) -> bool:
+def losses_allow(objective: Learning) -> bool:
     """Say whether every term looks at single positions, and no attention has dropout, which the kernel cannot do."""
     dropouts = (
         module.p
