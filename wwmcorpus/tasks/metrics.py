@@ -63,7 +63,8 @@ def _of(module: str, function: str) -> Callable[..., Any]:
     try:
         found: Callable[..., Any] = getattr(import_module(module), function)
     except ModuleNotFoundError as error:
-        package = {"sklearn": "scikit-learn"}.get(str(error.name), str(error.name))
+        name = str(error.name).partition(".")[0]
+        package = {"sklearn": "scikit-learn"}.get(name, name)
         raise MissingExtraError.of(package, "tasks", "metrics") from None
     return found
 
