@@ -27,6 +27,7 @@ ROAD = (
     "masking",
     "stream",
     "training",
+    "models",
     "tasks",
     "show",
     "progress",

@@ -504,6 +504,51 @@ def train_vectors(
         _out.print(f"{made.path}: {line}", markup=False)
 
 
+@app.command("model-info")
+def model_info(
+    models: Annotated[list[str], typer.Argument(help="Folders, hub ids, or students' names such as minirbt-h256.")],
+    teacher: Annotated[str | None, typer.Option(help="A model that the others are compared with.")] = None,
+    depth: Annotated[int, typer.Option(help="Depth of the counts by module; 0: none.", min=0)] = 2,
+    latency: Annotated[bool, typer.Option("--latency", help="Also time the backbones, turn by turn.")] = False,
+    batch_sizes: Annotated[
+        list[int] | None, typer.Option("--batch-size", help="Rows that are timed. Repeatable.")
+    ] = None,
+    length: Annotated[int, typer.Option(help="Pieces of a row that is timed.", min=2)] = 128,
+    threads: Annotated[int | None, typer.Option(help="Threads; all cores by default.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the sizes of models, with and without embeddings, by module, beside a teacher; on request their speed."""
+    from wwmcorpus import jobs
+    from wwmcorpus.models.tables import print_table
+
+    found = jobs.model_info(models, teacher, depth, latency, batch_sizes or (1, 32), length, threads)
+    if as_json:
+        _out.print_json(data=found.content())
+        return
+    print_table(_out, found.header(), found.rows())
+    _out.print(found.note(), markup=False)
+    for model in found.models if depth else ():
+        for line in ("", model.name, *model.tree()):
+            _out.print(line, markup=False)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="The folder of a finished run, or any Hugging Face folder.")],
+    output: Annotated[str, typer.Option("--output", help="Folder to write; absent or empty.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also write ONNX files, fp32 and int8.")] = False,
+    int8_tolerance: Annotated[
+        float, typer.Option(help="How far off int8 may be, as a share of the spread of the outputs.", min=0)
+    ] = 0.05,
+    threads: Annotated[int | None, typer.Option(help="Threads; all cores by default.", min=1)] = None,
+) -> None:
+    """Write a model for others: safetensors, tokenizer, card; opened again and compared. On request ONNX."""
+    from wwmcorpus import jobs
+
+    for line in jobs.export(model, output, onnx, int8_tolerance, threads).lines():
+        _out.print(line, markup=False)
+
+
 def _settings(section: type[C], path: Path | None, sets: list[str] | None, print_only: bool, /, **flags: Any) -> C:
     settings = load_config(section, path, sets or [], **flags)
     if print_only:

@@ -6,7 +6,7 @@ it runs, so that asking for help stays quick.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wwmcorpus.corpus.export_text import TextExport
     from wwmcorpus.corpus.merge import MergeConfig
     from wwmcorpus.corpus.verify import Verified
+    from wwmcorpus.models.export import Exported
+    from wwmcorpus.models.info import ModelComparison
     from wwmcorpus.report import Report
     from wwmcorpus.segment import SegmenterOptions
     from wwmcorpus.segment.compare import Comparison
@@ -318,3 +320,43 @@ def train_vectors(config: VectorTraining) -> TrainedVectors:
     from wwmcorpus.tasks.train_vectors import train_vectors as run
 
     return run(config)
+
+
+def model_info(
+    models: Sequence[str],
+    teacher: str | None = None,
+    depth: int = 2,
+    latency: bool = False,
+    batch_sizes: Sequence[int] = (1, 32),
+    length: int = 128,
+    num_threads: int | None = None,
+) -> ModelComparison:
+    """Count the weights of models by module, and on request time their backbones.
+
+    ``num_threads`` is set for the whole process; all else is as in ``wwmcorpus.models.info.model_info``.
+
+    Raises:
+        ConfigError: a model cannot be loaded.
+    """
+    from wwmcorpus.models.info import model_info as run
+    from wwmcorpus.models.latency import set_threads
+
+    set_threads(num_threads)
+    return run(models, teacher, depth, latency, batch_sizes, length)
+
+
+def export(
+    model: str, output: str, onnx: bool = False, int8_tolerance: float = 0.05, num_threads: int | None = None
+) -> Exported:
+    """Write a model as a folder for others, with ONNX files on request.
+
+    ``num_threads`` is set for the whole process; all else is as in ``wwmcorpus.models.export.export_model``.
+
+    Raises:
+        WwmcorpusError: whatever ``export_model`` raises.
+    """
+    from wwmcorpus.models.export import export_model
+    from wwmcorpus.models.latency import set_threads
+
+    set_threads(num_threads)
+    return export_model(model, output, onnx, int8_tolerance)
