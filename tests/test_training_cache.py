@@ -80,9 +80,9 @@ def test_a_row_is_known_by_what_the_teacher_sees_of_it():
 
 def test_the_cache_of_another_run_is_refused_with_both_sides(tmp_path):
     TeacherCache(tmp_path, {"teacher": "aa", "masking": {"probability": 0.15}}, 4)
-    with pytest.raises(ConfigError, match=r"masking\.probability is 0\.15 in the cache and 0\.3 now; teacher is 'aa'"):
+    with pytest.raises(ConfigError, match=r'masking\.probability was 0\.15, now 0\.3; teacher was "aa"'):
         TeacherCache(tmp_path, {"teacher": "bb", "masking": {"probability": 0.3}}, 4)
-    with pytest.raises(ConfigError, match="top_k is 4 in the cache and 5 now"):
+    with pytest.raises(ConfigError, match="top_k was 4, now 5"):
         TeacherCache(tmp_path, {"teacher": "aa", "masking": {"probability": 0.15}}, 5)
 
 

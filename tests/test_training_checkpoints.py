@@ -92,7 +92,7 @@ def test_another_run_is_refused_with_both_sides(tmp_path):
     same = Checkpoints(tmp_path, identity={"config": {"steps": 100, "betas": [0.9, 0.99]}, "corpus": "aa"})
     assert same.newest().step == 1
     other = Checkpoints(tmp_path, identity={"config": {"steps": 200, "betas": (0.9, 0.99)}, "corpus": "bb"})
-    expected = "config.steps is 100 in the checkpoint and 200 now; corpus is 'aa' in the checkpoint and 'bb' now"
+    expected = 'config.steps was 100, now 200; corpus was "aa", now "bb"'
     with pytest.raises(ConfigError, match=expected.replace(".", r"\.")):
         other.newest()
 

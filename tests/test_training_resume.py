@@ -191,7 +191,7 @@ def test_another_config_is_an_error_with_both_sides(tmp_path):
     run, _ = begin(tmp_path / "run", Rows(2), identity={"config": {"learning_rate": 0.1}})
     with pytest.raises(TerminatedJobError):
         run.run()
-    with pytest.raises(ConfigError, match=r"config\.learning_rate is 0\.1 in the checkpoint and 0\.2 now"):
+    with pytest.raises(ConfigError, match=r"config\.learning_rate was 0\.1, now 0\.2"):
         begin(tmp_path / "run", identity={"config": {"learning_rate": 0.2}})
 
 
@@ -202,8 +202,8 @@ def test_another_machine_is_a_warning(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "abacus")
     with caplog.at_level(logging.WARNING):
         begin(tmp_path / "run")
-    assert "machine is" in caplog.text
-    assert "'abacus' now" in caplog.text
+    assert "machine was" in caplog.text
+    assert 'now "abacus"' in caplog.text
 
 
 def test_metrics_of_a_run_that_came_to_nothing_are_removed(tmp_path):

@@ -98,7 +98,7 @@ def test_two_distillations_with_one_cache_of_the_teacher(small_corpus, tmp_path,
     assert made[0].after == made[1].after
     values = config(small_corpus, tmp_path / "third", training=cached | {"seed": 1}).values()
     other = DistillConfig(**values, teacher=str(teacher.output), losses=losses, accept_teacher=True)
-    with pytest.raises(ConfigError, match="seed is 0 in the cache and 1 now"):
+    with pytest.raises(ConfigError, match="seed was 0, now 1"):
         runs.run_distill(other)
 
 
@@ -109,7 +109,7 @@ def test_what_was_stopped_goes_on_with_its_own_settings_only(small_corpus, tmp_p
         with pytest.raises(TerminatedJobError):
             runs.run_pretrain(settings)
     other = config(small_corpus, tmp_path / "run", training=TRAINING | {"evaluation_rows": 8, "seed": 3})
-    with pytest.raises(ConfigError, match=r"config\.training\.seed is 0 in the checkpoint and 3 now"):
+    with pytest.raises(ConfigError, match=r"config\.training\.seed was 0, now 3"):
         runs.run_pretrain(other)
     (weights,) = (tmp_path / "run.partial" / "checkpoints").glob("*/model.safetensors")
     weights.write_bytes(b"")

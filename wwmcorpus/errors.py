@@ -7,7 +7,8 @@ In: the four parts. Out: one readable message. The command line prints it withou
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator, Mapping
 
 
 class WwmcorpusError(Exception):
@@ -103,3 +104,15 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     """Give the known name that looks most like ``name``, or None when none does."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return close[0] if close else None
+
+
+def differences(found: object, wanted: object, key: str = "") -> Iterator[str]:
+    """Give what differs between two values as JSON has them, both sides each: ``max_length was 512, now 128``."""
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        for name in sorted(found.keys() | wanted.keys()):
+            yield from differences(found.get(name), wanted.get(name), f"{key}.{name}" if key else name)
+    elif isinstance(found, list | tuple) and isinstance(wanted, list | tuple) and len(found) == len(wanted):
+        for index, pair in enumerate(zip(found, wanted, strict=True)):
+            yield from differences(*pair, f"{key}[{index}]")
+    elif found != wanted:
+        yield f"{key} was {json.dumps(found, ensure_ascii=False)}, now {json.dumps(wanted, ensure_ascii=False)}"

@@ -16,8 +16,8 @@ from typing import Any
 from wwmcorpus.corpus.commit import Totals, committed, split_folder
 from wwmcorpus.corpus.manifest import Content, Input, Manifest, RejectedDocument
 from wwmcorpus.corpus.settings import BuildConfig
-from wwmcorpus.corpus.workspace import Workspace, differences
-from wwmcorpus.errors import CorpusError
+from wwmcorpus.corpus.workspace import Workspace
+from wwmcorpus.errors import CorpusError, differences
 from wwmcorpus.files import sync, whole_file, write_json
 
 

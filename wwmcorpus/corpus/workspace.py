@@ -20,7 +20,7 @@ from typing import Any
 from wwmcorpus.config import Config
 from wwmcorpus.corpus.manifest import RejectedDocument
 from wwmcorpus.corpus.tasks import TaskRecord
-from wwmcorpus.errors import ConfigError, CorpusError
+from wwmcorpus.errors import ConfigError, CorpusError, differences
 from wwmcorpus.files import make_folder, remove, remove_folder, sync, write_json
 
 WORK_FOLDER = ".work"
@@ -149,16 +149,3 @@ def _another_plan(found: dict[str, Any], wanted: dict[str, Any], output: Path) -
         fix="Build as it was begun to go on with it, choose another folder, or throw it away: with --overwrite, or, "
         f"where it adds to a corpus that is to stay, by deleting {output / WORK_FOLDER}.",
     )
-
-
-def differences(found: Any, wanted: Any, key: str = "") -> Iterator[str]:
-    """Give what differs between two JSON values, both sides each: ``max_length was 512, now 128``."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for name in sorted(found.keys() | wanted.keys()):
-            inner = f"{key}.{name}" if key else name
-            yield from differences(found.get(name), wanted.get(name), inner)
-    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        for index, pair in enumerate(zip(found, wanted, strict=True)):
-            yield from differences(*pair, f"{key}[{index}]")
-    elif found != wanted:
-        yield f"{key} was {json.dumps(found, ensure_ascii=False)}, now {json.dumps(wanted, ensure_ascii=False)}"

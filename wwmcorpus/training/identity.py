@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from wwmcorpus import __version__
-from wwmcorpus.errors import ConfigError
+from wwmcorpus.errors import ConfigError, differences
 
 _log = logging.getLogger(__name__)
 
@@ -48,17 +48,3 @@ def warn_of_environment(saved: Mapping[str, Any], own: Mapping[str, Any]) -> Non
     """Log each difference of two environments."""
     for difference in differences(saved, own):
         _log.warning("resumed elsewhere, so the last bits may differ: %s", difference)
-
-
-def differences(saved: object, own: object, name: str = "") -> Iterator[str]:
-    """Give ``"training.steps is 100 in the checkpoint and 200 now"`` for each leaf of two nested values."""
-    if isinstance(saved, Mapping) and isinstance(own, Mapping):
-        for key in sorted({*saved, *own}):
-            yield from differences(saved.get(key), own.get(key), f"{name}.{key}" if name else str(key))
-    elif _plain(saved) != _plain(own):
-        yield f"{name} is {saved!r} in the checkpoint and {own!r} now"
-
-
-def _plain(value: object) -> object:
-    """Give a value as JSON gives it back."""
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wwmcorpus.errors import ConfigError
+from wwmcorpus.errors import ConfigError, differences
 from wwmcorpus.files import file_sha256, write_json
 from wwmcorpus.training.evaluate import Figures
 
@@ -138,8 +138,7 @@ def read_run(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
         return None
     check_free_or_run(output)
     stored = json.loads((output / RUN_FILE).read_text("utf-8"))
-    # Through JSON and back, as the stored side was.
-    unlike = differences(stored["identity"], json.loads(json.dumps(identity)))
+    unlike = list(differences(stored["identity"], identity))
     if unlike:
         raise ConfigError(
             f"the output holds a run with other settings: {'; '.join(unlike)}",
@@ -160,15 +159,3 @@ def check_free_or_run(output: Path) -> None:
             where="output",
             fix="Name another folder, or delete this one.",
         )
-
-
-def differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """List where two nested tables differ, both sides named: ``["config.training.steps: 100 there, 200 here"]``."""
-    found = []
-    for key in sorted(there.keys() | here.keys()):
-        left, right = there.get(key), here.get(key)
-        if isinstance(left, Mapping) and isinstance(right, Mapping):
-            found += differences(left, right, f"{prefix}{key}.")
-        elif left != right:
-            found.append(f"{prefix}{key}: {left!r} there, {right!r} here")
-    return found

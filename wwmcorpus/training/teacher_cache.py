@@ -24,10 +24,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wwmcorpus.errors import ConfigError, TrainingError
+from wwmcorpus.errors import ConfigError, TrainingError, differences
 from wwmcorpus.training.cuts import row_lengths
 from wwmcorpus.training.heads import MicroBatch
-from wwmcorpus.training.identity import differences
 from wwmcorpus.training.objective import Objective
 
 #: Seconds that a process waits for another to finish writing.
@@ -128,10 +127,10 @@ class TeacherCache:
                     database.execute("INSERT INTO header VALUES (?)", (json.dumps(header),))
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from None
-        unlike = [] if found is None else list(differences(json.loads(found[0]), json.loads(json.dumps(header))))
+        unlike = [] if found is None else list(differences(json.loads(found[0]), header))
         if unlike:
             raise ConfigError(
-                "the cache is of another teacher or other rows: " + "; ".join(unlike).replace("checkpoint", "cache"),
+                "the cache is of another teacher or other rows: " + "; ".join(unlike),
                 value=str(folder),
                 where="training.teacher_cache",
                 fix="Name another folder, or delete this one.",
