@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wwmcorpus.align import Aligner, Vocabulary, chinese_ref, load_tokenizer
     from wwmcorpus.corpus import BuildConfig, Corpus, Manifest, open_corpus
-    from wwmcorpus.jobs import build_corpus, distill, pretrain, two_stage
+    from wwmcorpus.jobs import build_corpus, distill, distill_task, finetune, pretrain, two_stage
     from wwmcorpus.masking import WholeWordMaskCollator, WholeWordMasking
     from wwmcorpus.segment import Segmenter, load_segmenter
     from wwmcorpus.stream import Stream, StreamOptions
+    from wwmcorpus.tasks import DistillTaskConfig, FinetuneConfig
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
 
 __version__ = "0.1.0"
@@ -25,6 +26,8 @@ _HOME = {
     "BuildConfig": "corpus",
     "Corpus": "corpus",
     "DistillConfig": "training",
+    "DistillTaskConfig": "tasks",
+    "FinetuneConfig": "tasks",
     "Manifest": "corpus",
     "PretrainConfig": "training",
     "Segmenter": "segment",
@@ -37,6 +40,8 @@ _HOME = {
     "build_corpus": "jobs",
     "chinese_ref": "align",
     "distill": "jobs",
+    "distill_task": "jobs",
+    "finetune": "jobs",
     "load_segmenter": "segment",
     "load_tokenizer": "align",
     "open_corpus": "corpus",
@@ -49,6 +54,8 @@ __all__ = [
     "BuildConfig",
     "Corpus",
     "DistillConfig",
+    "DistillTaskConfig",
+    "FinetuneConfig",
     "Manifest",
     "PretrainConfig",
     "Segmenter",
@@ -61,6 +68,8 @@ __all__ = [
     "build_corpus",
     "chinese_ref",
     "distill",
+    "distill_task",
+    "finetune",
     "load_segmenter",
     "load_tokenizer",
     "open_corpus",

@@ -21,6 +21,7 @@ from wwmcorpus.errors import ConfigError, WwmcorpusError, choices
 if TYPE_CHECKING:
     from wwmcorpus.corpus import Manifest
     from wwmcorpus.segment import SegmenterOptions
+    from wwmcorpus.tasks.results import TaskResult, TaskStages
     from wwmcorpus.training.results import RunResult, TwoStageResult
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file w
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one value: a.b=value. Repeatable.")]
 PrintOption = Annotated[bool, typer.Option("--print-config", help="Print the resolved configuration as JSON and stop.")]
 OutputOption = Annotated[str | None, typer.Option("--output", help="Folder to write.")]
+TaskOption = Annotated[str | None, typer.Option("--task", help="Name of a task, or its TOML file.")]
 WordsOption = Annotated[str | None, typer.Option("--words", help="Your own words: one `word [frequency]` per line.")]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Threads of the segmenter, where it has several.", min=1)]
 AcceptOption = Annotated[
@@ -549,6 +551,43 @@ def export(
         _out.print(line, markup=False)
 
 
+@app.command()
+def finetune(
+    task: TaskOption = None,
+    model: Annotated[str | None, typer.Option("--model", help="Folder or hub id of the model.")] = None,
+    output: OutputOption = None,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Fine-tune a model on a task. Run it again to go on after a stop."""
+    from wwmcorpus import jobs
+    from wwmcorpus.tasks import FinetuneConfig
+
+    settings = _settings(FinetuneConfig, config, sets, print_config, task=task, model=model, output=output)
+    _report(jobs.finetune(settings, Console(stderr=True)))
+
+
+@app.command("distill-task")
+def distill_task(
+    task: TaskOption = None,
+    teacher: Annotated[list[str] | None, typer.Option("--teacher", help="Fine-tuned model. Repeatable.")] = None,
+    student: Annotated[str | None, typer.Option("--student", help="Folder or hub id of a general student.")] = None,
+    output: OutputOption = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="intermediate, prediction or both.")] = None,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Distil a student on a task from fine-tuned teachers. Run it again to go on after a stop."""
+    from wwmcorpus import jobs
+    from wwmcorpus.tasks import DistillTaskConfig
+
+    flags = {"task": task, "student": student, "output": output, "stage": stage, "teacher": teacher or None}
+    settings = _settings(DistillTaskConfig, config, sets, print_config, **flags)
+    _report(jobs.distill_task(settings, Console(stderr=True)))
+
+
 def _settings(section: type[C], path: Path | None, sets: list[str] | None, print_only: bool, /, **flags: Any) -> C:
     settings = load_config(section, path, sets or [], **flags)
     if print_only:
@@ -570,7 +609,7 @@ def _report_corpora(output: str, manifests: dict[str, Manifest]) -> None:
     _out.print(next(iter(manifests.values())).signature)
 
 
-def _report(result: RunResult | TwoStageResult) -> None:
+def _report(result: RunResult | TwoStageResult | TaskResult | TaskStages) -> None:
     _out.print(result.summary())
 
 

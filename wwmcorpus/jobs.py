@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from wwmcorpus.segment import SegmenterOptions
     from wwmcorpus.segment.compare import Comparison
     from wwmcorpus.segment.training import TrainedSegmenter
+    from wwmcorpus.tasks import DistillTaskConfig, FinetuneConfig
     from wwmcorpus.tasks.augment import AugmentConfig
     from wwmcorpus.tasks.augment.job import Augmented
     from wwmcorpus.tasks.augment.job import Progress as CountProgress
+    from wwmcorpus.tasks.results import TaskResult, TaskStages
     from wwmcorpus.tasks.train_vectors import TrainedVectors, VectorTraining
     from wwmcorpus.text.dedup import DedupConfig, KeepList
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
@@ -298,6 +300,36 @@ def two_stage(config: TwoStageConfig, console: Console | None = None) -> TwoStag
     from wwmcorpus.training.runs import run_two_stage
 
     return run_two_stage(config, console)
+
+
+def finetune(config: FinetuneConfig, console: Console | None = None) -> TaskResult:
+    """Fine-tune a model on a task and write it, with the weights that score best, as a Hugging Face folder.
+
+    Args:
+        config: The run.
+        console: For a progress bar, where it is a terminal.
+
+    Raises:
+        WwmcorpusError: model and task do not fit each other, or training failed.
+    """
+    from wwmcorpus.tasks.runs import run_finetune
+
+    return run_finetune(config, console)
+
+
+def distill_task(config: DistillTaskConfig, console: Console | None = None) -> TaskResult | TaskStages:
+    """Distil a student on tasks from fine-tuned teachers, below the head, at the head, or one after the other.
+
+    Args:
+        config: The run.
+        console: For a progress bar, where it is a terminal.
+
+    Raises:
+        WwmcorpusError: teachers, student and tasks do not fit one another, or training failed.
+    """
+    from wwmcorpus.tasks.runs import run_distill_task
+
+    return run_distill_task(config, console)
 
 
 def augment(config: AugmentConfig, progress: CountProgress | None = None) -> Augmented:

@@ -1,4 +1,4 @@
-# ruff: noqa: N815 - names end in shape suffixes; the legend is in training/losses.py
+# ruff: noqa: N806, N815 - names end in shape suffixes; the legend is in training/losses.py
 """Rows and a model with a head in, the head's numbers out, and hidden states and attention where they are compared."""
 
 from __future__ import annotations

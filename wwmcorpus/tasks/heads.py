@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 import transformers
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.tasks.declaration import Kind, Task
@@ -42,7 +45,7 @@ def load_task_model(task: Task, name: str, seed: int = 0) -> PreTrainedModel:
     config = _config(name, "model")
     has_head = _has_head(task, config) and _labels(config) == _own_labels(task)
     kind = _model_class(task, config)
-    with torch.random.fork_rng(devices=[]), quiet_progress():
+    with torch.random.fork_rng(devices=[]), quiet_progress(), _no_report():
         torch.manual_seed(seed)
         told: Any = kind.from_pretrained(
             name, config=_with_labels(config, task), output_loading_info=True, ignore_mismatched_sizes=True
@@ -70,7 +73,7 @@ def load_teacher(task: Task, name: str) -> PreTrainedModel:
     """
     config = _config(name, "teacher")
     check_labels(task, config, name)
-    with quiet_progress():
+    with quiet_progress(), _no_report():
         told: Any = _model_class(task, config).from_pretrained(name, output_loading_info=True)
     absent = sorted(key for key in told[1]["missing_keys"] if key.startswith(_HEAD_MODULES))
     if absent:
@@ -118,12 +121,13 @@ def default_learning_rate(task: Task, config: Any) -> float:
     return 3e-5 if config.hidden_size < 1024 else 2e-5
 
 
-def row_length(task: Task, asked: int | None, config: Any, where: str) -> int:
+def row_length(task: Task, asked: int | None, name: str) -> int:
     """Give the most pieces of a row for a model.
 
     Raises:
         ConfigError: the model has fewer positions.
     """
+    config: Any = _config(name, "model")
     limit = int(config.max_position_embeddings) - (2 if config.model_type == "roberta" else 0)
     if asked is None:
         return min(384 if task.kind == "reading" else 128, limit)
@@ -131,10 +135,21 @@ def row_length(task: Task, asked: int | None, config: Any, where: str) -> int:
         raise ConfigError(
             f"rows of {asked} pieces do not fit a model of {limit} positions",
             value=asked,
-            where=f"max_length, {where}",
+            where=f"max_length, {name}",
             fix=f"Give {limit} or less.",
         )
     return asked
+
+
+@contextmanager
+def _no_report() -> Iterator[None]:
+    """Hide the table of absent and unused weights: what matters of it is checked and told here."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
 
 
 def _config(name: str, role: str) -> PretrainedConfig:
@@ -178,7 +193,7 @@ def _labels(config: PretrainedConfig) -> tuple[str, ...]:
     """Give the labels of a model; none of a head that has none."""
     if config.problem_type == "regression" or _architecture(config).endswith("ForQuestionAnswering"):
         return ()
-    names: dict[int, str] = dict(config.id2label or {})
+    names: Any = config.id2label or {}
     return tuple(names[index] for index in sorted(names))
 
 
