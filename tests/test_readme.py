@@ -47,7 +47,7 @@ def test_code_prints_what_the_readme_says(readme: str, workplace: Path) -> None:
 def test_corpus_commands_work(workplace: Path) -> None:
     commands = [line for kind, text in blocks("README.md") if kind == "sh" for line in text.splitlines()]
     corpus_commands = [line for line in commands if line.split()[1] in CORPUS_COMMANDS]
-    assert len(corpus_commands) == 6
+    assert len(corpus_commands) == 7
     shutil.rmtree(workplace / "corpus", ignore_errors=True)
     for line in corpus_commands:
         assert run([sys.executable, "-m", *shlex.split(line)], workplace)
