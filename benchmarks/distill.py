@@ -114,7 +114,7 @@ class Ours:
         """Make steps; give the loss of the last."""
         for _ in range(number):
             self.trainer.step(next(self._batches))
-        return float(self.trainer._interval.terms[-1][-1])
+        return float(self.trainer.watch.interval.terms[-1][-1])
 
 
 class TextBrewer:

@@ -8,9 +8,10 @@ from training_fakes import TEACHER, batch, tiny
 
 from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.optimisers import parameter_groups
 from wwmcorpus.training.reporting import Reporter
 from wwmcorpus.training.settings import DistillLosses, Optimiser, Training
-from wwmcorpus.training.trainer import Trainer, parameter_groups
+from wwmcorpus.training.trainer import Trainer
 
 OPTIMISER = Optimiser(learning_rate=5e-3)
 

@@ -13,13 +13,14 @@ machines; this one is a loop to build on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from wwmcorpus.errors import ConfigError, TrainingError
+from wwmcorpus.errors import ConfigError
+from wwmcorpus.training.epochs import endless
 from wwmcorpus.training.matches import ModelShape, Projections, resolve_matches
 from wwmcorpus.training.objective import list_terms
 from wwmcorpus.training.registry import Positions, Unit
@@ -115,7 +116,7 @@ class Distiller(nn.Module):
             TrainingError: there are no batches.
         """
         self._teacher[0].eval()
-        rows = _endless(batches)
+        rows = endless(batches)
         for step in range(steps):
             terms: dict[str, Tensor] = {}
             for _ in range(accumulate):
@@ -211,13 +212,3 @@ def _shape(model: nn.Module, role: str) -> ModelShape:
         raise ConfigError(
             f"the {role} has no configuration that tells its shape", where="Distiller", fix=f"Give {role}_shape."
         ) from None
-
-
-def _endless(batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    while True:
-        is_empty = True
-        for batch in batches:
-            is_empty = False
-            yield batch
-        if is_empty:
-            raise TrainingError("there are no batches", fix="Give an iterable that can be iterated again.")

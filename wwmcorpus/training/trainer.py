@@ -10,7 +10,7 @@ micro-batch) and the learning rate one of the step, so a checkpoint is ``Trainin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,14 +22,13 @@ from wwmcorpus.corpus.stop_signals import StopSignals
 from wwmcorpus.errors import TrainingError
 from wwmcorpus.hashing import key_of
 from wwmcorpus.training.checkpoints import Checkpoints
-from wwmcorpus.training.flops import peak_flops
+from wwmcorpus.training.epochs import endless
 from wwmcorpus.training.generators import own_generators, seed_generators
 from wwmcorpus.training.heads import MaskedOutputs
 from wwmcorpus.training.identity import environment, warn_of_environment
-from wwmcorpus.training.interval import Interval
 from wwmcorpus.training.learning import Learning
 from wwmcorpus.training.objective import Objective
-from wwmcorpus.training.optimisers import build_optimizer, parameter_groups
+from wwmcorpus.training.optimisers import build_optimizer
 from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.reporting import Reporter
 from wwmcorpus.training.schedules import learning_rate_scale
@@ -42,11 +41,10 @@ from wwmcorpus.training.state import (
     state_tensors,
     state_values,
 )
-from wwmcorpus.training.step_plan import Planner, StepPlan
+from wwmcorpus.training.step_plan import Planner
 from wwmcorpus.training.students import set_dropout
 from wwmcorpus.training.teacher_cache import Rows, TeacherCache, check_cache_fits
-
-__all__ = ["Trainer", "endless", "make_accelerator", "parameter_groups"]
+from wwmcorpus.training.watch import Watch
 
 Batch = Mapping[str, Tensor]
 _FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -116,7 +114,9 @@ class Trainer:
         self._signals = StopSignals()
         self._weights_now: list[float] = []
         self._weights = torch.empty(0)
-        self._interval = Interval()
+        self._stop_signal: int | None = None
+        names = [term.name for term in objective.terms]
+        self.watch = Watch(names, training, self.device, self.ranks, self.reporter, self.state.scaler)
 
     def resume(self) -> bool:
         """Go to the newest whole checkpoint, and cut the metrics there; say whether there was one.
@@ -136,7 +136,7 @@ class Trainer:
         restore_optimizer(self.state, self.objective, found.tensors("optimizer"), values["state"])
         if self._position is not None:
             self._position.load_state_dict(values["stream"])
-        self._interval = Interval.restored(values["interval"], self.ranks, self.device)
+        self.watch.restore(values["interval"])
         self.state.step = found.step
         self.reporter.rewind(values["metrics_bytes"], found.step)
         return True
@@ -174,7 +174,8 @@ class Trainer:
                 self.accelerator.backward(state.scaler.scale(loss))
             terms += sums.detach() / plan.divisors
         state.scaler.unscale_(state.optimizer)
-        self._remember(batch, plan, terms, self._clip())
+        self.watch.add(state.step, batch, plan, terms, (self._weights * terms).sum(), self._clip())
+        self._stop_signal = plan.stop_signal
         state.scaler.step(state.optimizer)
         state.scaler.update()
         state.optimizer.zero_grad()
@@ -201,15 +202,16 @@ class Trainer:
     def _timed_step(self) -> None:
         started = time.perf_counter()
         batch = next(self._batches)
-        self._interval.waited_seconds += time.perf_counter() - started
+        waited_seconds = time.perf_counter() - started
         self.step(batch)
         is_due = self.state.step % self.training.log_every == 0 or self.state.step == self.training.steps
         if is_due:
-            self._check()
-        self._interval.seconds += time.perf_counter() - started
+            self.watch.check()
+        self.watch.interval.waited_seconds += waited_seconds
+        self.watch.interval.seconds += time.perf_counter() - started
         self.reporter.advance(self.state.step)
         if is_due:
-            self._report()
+            self.watch.report(self.state.step, self.state.optimizer.param_groups[0]["lr"])
 
     def _follow_schedules(self, progress: float) -> None:
         self.objective.set_progress(progress)
@@ -252,72 +254,6 @@ class Trainer:
         )
         return context
 
-    def _remember(self, batch: Batch, plan: StepPlan, terms: Tensor, norm: Tensor) -> None:
-        rows = batch["row_ids"].tolist() if "row_ids" in batch else []
-        interval = self._interval
-        loss = (self._weights * terms).sum()
-        interval.terms.append(torch.cat([terms, loss.unsqueeze(0)]))
-        interval.unchecked.append((self.state.step, rows, torch.stack([loss, norm])))
-        interval.num_pieces += plan.num_pieces
-        interval.flops += plan.flops
-        self._stop_signal = plan.stop_signal
-        if self.device.type == "cpu":  # reading a number costs nothing here, and the weights are still good
-            self._check()
-
-    def _check(self) -> None:
-        unchecked, self._interval.unchecked = self._interval.unchecked, []
-        if not unchecked:
-            return
-        # Every rank must see what one of them saw, or the others would wait for it.
-        figures = self.ranks.sum(torch.stack([figure for _, _, figure in unchecked]))
-        for (step, rows, _), (loss, norm) in zip(unchecked, figures.tolist(), strict=True):
-            is_finite = abs(norm) < float("inf")
-            if not abs(loss) < float("inf") or not (is_finite or self.state.scaler.is_enabled()):
-                self._fail(step, rows, loss, norm)
-            if is_finite:
-                self._interval.grad_norm = norm / self.ranks.number
-            else:
-                self._interval.num_skipped += 1
-
-    def _fail(self, step: int, rows: list[int], loss: float, norm: float) -> None:
-        self.reporter.record("stopped", step + 1, row_ids=rows)
-        shown = ", ".join(map(str, rows[:32])) + (f" and {len(rows) - 32} more" if len(rows) > 32 else "")
-        raise TrainingError(
-            f"the loss is {loss}, the gradient norm {norm}",
-            where=f"step {step + 1}, rows {shown}",
-            fix="Lower optimiser.learning_rate, or look at these rows.",
-        )
-
-    def _report(self) -> None:
-        interval, self._interval = self._interval, Interval(grad_norm=self._interval.grad_norm)
-        *terms, loss = interval.summed_terms(self.ranks).mean(dim=0).tolist()
-        figures = {
-            "loss": loss,
-            "terms": {term.name: value for term, value in zip(self.objective.terms, terms, strict=True)},
-            "learning_rate": self.state.optimizer.param_groups[0]["lr"],
-            "grad_norm": interval.grad_norm,
-            "num_pieces": interval.num_pieces,
-        }
-        if self.state.scaler.is_enabled():
-            figures |= {"loss_scale": self.state.scaler.get_scale(), "num_skipped": interval.num_skipped}
-        seconds = max(interval.seconds, 1e-9)
-        times = {
-            "pieces_per_second": interval.num_pieces / seconds,
-            "seconds": seconds,
-            "seconds_left": seconds / len(interval.terms) * (self.training.steps - self.state.step),
-            "waiting_share": interval.waited_seconds / seconds,
-        }
-        peak = self._peak_flops()
-        if peak is not None:
-            times["mfu"] = interval.flops / (seconds * peak)
-        self.reporter.record("train", self.state.step, **figures, **times)
-
-    def _peak_flops(self) -> float | None:
-        if self.device.type != "cuda":
-            return None
-        peak = peak_flops(torch.cuda.get_device_name(self.device), self.training.precision)
-        return None if peak is None else peak * self.ranks.number
-
     def _evaluate_and_save(self) -> None:
         step, training, score = self.state.step, self.training, None
         is_last = step == training.steps
@@ -335,8 +271,7 @@ class Trainer:
             )
 
     def _save(self, checkpoints: Checkpoints, score: float | None) -> None:
-        self._check()
-        interval = self._interval.content(self.ranks)
+        interval = self.watch.content()
         if self.ranks.index == 0:
             values = {
                 "environment": environment(self.device, self.ranks.number),
@@ -356,21 +291,3 @@ def make_accelerator(training: Training, find_unused_parameters: bool = False) -
     """
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)]
     return Accelerator(cpu=training.device == "cpu", kwargs_handlers=handlers)
-
-
-def endless(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Give epoch after epoch.
-
-    Raises:
-        TrainingError: two epochs in a row are empty; one may be, where a stream was resumed at the end of an epoch.
-    """
-    num_empty = 0
-    while num_empty < 2:
-        num_empty += 1
-        for batch in batches:
-            num_empty = 0
-            yield batch
-    raise TrainingError(
-        "the stream gives no batches",
-        fix="Give an iterable that can be iterated again, over at least one global batch of rows.",
-    )
