@@ -1,0 +1,293 @@
+"""Task distillation: the terms of both stages, several teachers and tasks, the cache, stops, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from task_fakes import KINDS, features, metrics, sample, similarity, stops_at, tokenizer, write_model
+from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
+
+from wwmcorpus.align.tokenizers import save_tokenizer
+from wwmcorpus.errors import ConfigError, TerminatedJobError
+from wwmcorpus.tasks import DistillTaskConfig, load_task, runs
+from wwmcorpus.tasks.batches import row_tensors
+from wwmcorpus.tasks.forward import TaskRows
+from wwmcorpus.tasks.heads import check_labels, load_task_model
+from wwmcorpus.tasks.objective import TaskObjective
+from wwmcorpus.tasks.results import TaskStages
+from wwmcorpus.tasks.settings import IntermediateLosses, PredictionLosses, TaughtTask
+from wwmcorpus.tasks.student import TaskStudent
+from wwmcorpus.tasks.teachers import Teachers
+
+STAGE = {"epochs": 2.0, "batch_size": 16, "learning_rate": 5e-3, "device": "cpu", "log_every": 1}
+#: Kinds of tasks that whole runs are made of.
+RUN = ("pairs", "reading", "names")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A general student, and teachers with heads that nobody trained, by task."""
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder / "general", 1, layers=4, hidden=32, heads=4)
+    found = {"student": write_model(folder / "student", 0)}
+    for name in KINDS:
+        model = load_task_model(load_task(sample(name)), str(folder / "general"), seed=3)
+        model.save_pretrained(folder / name)
+        save_tokenizer(tokenizer(), folder / name)
+        found[name] = str(folder / name)
+    declared = load_task(sample("reading"))
+    passages = json.loads(Path(declared.train).read_text("utf-8"))
+    few = folder / "few.json"
+    few.write_text(json.dumps(passages | {"data": passages["data"][:2]}), "utf-8")
+    return found | {"few_questions": str(few)}
+
+
+def teacher_of(task, folder, seed=3):
+    write_model(folder / "general", 1, layers=4, hidden=32, heads=4)
+    return load_task_model(task, str(folder / "general"), seed).eval()
+
+
+def softmax(numbers):
+    raised = np.exp(numbers - numbers.max(-1, keepdims=True))
+    return raised / raised.sum(-1, keepdims=True)
+
+
+def cross_entropy(student, teacher, temperature):
+    return float(-(softmax(teacher / temperature) * np.log(softmax(student / temperature))).sum(-1).sum())
+
+
+def parts(task_path, models, tmp_path, losses, weights=((1.0,),), seeds=(3,)):
+    """An objective with teachers, and some rows."""
+    task = load_task(task_path)
+    student = TaskStudent([load_task_model(task, models["student"])])
+    teachers = Teachers([[teacher_of(task, tmp_path, seed) for seed in seeds]], weights)
+    rows = TaskRows.of(row_tensors(features(task_path), np.arange(4)))
+    return TaskObjective(student, [task], losses, teachers).eval(), teachers, rows
+
+
+def plain_logits(model, rows):
+    with torch.no_grad():
+        outputs = model(rows.input_ids_BL, attention_mask=rows.attention_mask_BL, token_type_ids=rows.segments_BL)
+    if "start_logits" in outputs:
+        return torch.stack([outputs.start_logits, outputs.end_logits], -1).numpy()
+    return outputs.logits.numpy()
+
+
+# ---- the terms
+
+
+@pytest.mark.parametrize("name", [*KINDS, "regression"])
+def test_the_head_learns_the_weighted_mean_of_the_teachers(name, models, tmp_path):
+    path = similarity(tmp_path) if name == "regression" else sample(name)
+    losses = PredictionLosses(temperature=2.0, hard_weight=0.5)
+    learns, teachers, rows = parts(path, models, tmp_path, losses, weights=[[0.25, 0.75]], seeds=(3, 4))
+    with torch.no_grad():
+        hard, soft = learns(rows, learns.teach(teachers, rows)).tolist()
+    assert [term.name for term in learns.terms] == ["hard_labels", "soft_labels"]
+    student = plain_logits(learns.student.models[0], rows)
+    first, second = (plain_logits(model, rows) for model in teachers.models[0])
+    teacher = 0.25 * first + 0.75 * second
+    if name == "regression":
+        expected = float((((student - teacher) / 2) ** 2).sum())
+    elif name == "names":
+        labelled = rows.labels.numpy() != -100
+        expected = cross_entropy(student[labelled], teacher[labelled], 2.0)
+    elif name == "reading":
+        expected = 0.0
+        for row, length in enumerate(rows.attention_mask_BL.sum(1).tolist()):
+            for end in (0, 1):
+                expected += cross_entropy(student[row, :length, end], teacher[row, :length, end], 2.0) / 2
+    else:
+        expected = cross_entropy(student, teacher, 2.0)
+    assert soft == pytest.approx(expected * 4, rel=1e-4)  # by default times the temperature squared
+    assert hard > 0
+
+
+def test_below_the_head_hidden_states_and_attention_are_compared(models, tmp_path):
+    learns, teachers, rows = parts(sample("sentiment"), models, tmp_path, IntermediateLosses())
+    theirs = learns.teach(teachers, rows)
+    sums = learns(rows, theirs)
+    sums.sum().backward()
+    names = [term.name for term in learns.terms]
+    # 4 heads against 2: the mean over heads. 2 layers of the student stand for layers 2 and 4 of the teacher.
+    assert names == [
+        *("hidden_mse_0_0", "hidden_mse_2_1", "hidden_mse_4_2"),
+        *("attention_ce_mean_2_1", "attention_ce_mean_4_2"),
+    ]
+    student = learns.student.models[0]
+    assert student.classifier.weight.grad is None
+    assert student.bert.pooler.dense.weight.grad is None
+    assert student.bert.embeddings.word_embeddings.weight.grad is not None
+    with torch.no_grad():
+        ours = student.bert(rows.input_ids_BL, attention_mask=rows.attention_mask_BL, output_hidden_states=True)
+        taught = teachers.models[0][0].bert(
+            rows.input_ids_BL, attention_mask=rows.attention_mask_BL, output_hidden_states=True
+        )
+        projected = learns.projections[0][1](ours.hidden_states[1])
+        error = ((projected - taught.hidden_states[2]) ** 2).mean(-1)[rows.attention_mask_BL == 1].sum()
+    assert sums[1].item() == pytest.approx(error.item(), rel=1e-5)
+
+
+def test_as_many_heads_are_compared_one_by_one(models, tmp_path):
+    losses = IntermediateLosses(layer_map="last", attention_weight=2.0)
+    same = {"student": write_model(tmp_path / "wide", 0, hidden=32, heads=4)}
+    learns, _, _ = parts(sample("sentiment"), same, tmp_path, losses)
+    assert [(term.name, term.weight) for term in learns.terms] == [("hidden_mse_4_2", 1.0), ("attention_mse_4_2", 2.0)]
+    assert not list(learns.projections.parameters())
+
+
+# ---- the runs
+
+
+def distil(models, output, name="pairs", **changes):
+    values = {
+        "task": sample(name),
+        "teacher": models[name],
+        "student": models["student"],
+        "output": str(output),
+        "intermediate": STAGE,
+        "prediction": STAGE,
+    }
+    if name == "reading":
+        values |= {"train": models["few_questions"], "validation": models["few_questions"]}
+    return DistillTaskConfig(**values | changes)
+
+
+@pytest.fixture(scope="module")
+def both(models, tmp_path_factory):
+    """Both stages of each kind of task in one go, not stopped."""
+    folder = tmp_path_factory.mktemp("both")
+    return {name: runs.run_distill_task(distil(models, folder / name, name)) for name in RUN}
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_both_stages_are_one_after_the_other(name, both, models, tmp_path):
+    assert isinstance(both[name], TaskStages)
+    one = runs.run_distill_task(distil(models, tmp_path / "one", name, stage="intermediate"))
+    again = {"stage": "prediction", "student": str(one.output)}
+    two = runs.run_distill_task(distil(models, tmp_path / "two", name, **again))
+    assert one.scores is None
+    assert two.scores == both[name].prediction.scores
+    assert set(two.scores) == set(load_task(sample(name)).metric_names)
+    for made, known in ((one, both[name].intermediate), (two, both[name].prediction)):
+        weights = [(folder / "model.safetensors").read_bytes() for folder in (made.output, known.output)]
+        assert weights[0] == weights[1]
+
+
+def test_the_student_comes_near_its_teacher(both):
+    for stage in (both["pairs"].intermediate, both["pairs"].prediction):
+        losses = [line["loss"] for line in metrics(stage.output) if line["kind"] == "train"]
+        assert sum(losses[-3:]) < sum(losses[:3])
+
+
+@pytest.mark.parametrize(("name", "stage", "step"), [("pairs", 1, 1), ("pairs", 2, 5), ("names", 2, 1)])
+def test_stopped_and_begun_again(name, stage, step, both, models, tmp_path, monkeypatch):
+    settings = distil(models, tmp_path / "out", name)
+    if stage == 2:
+        runs.run_distill_task(distil(models, tmp_path / "out" / "intermediate", name, stage="intermediate"))
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "TaskBatches", stops_at(step))
+        with pytest.raises(TerminatedJobError, match=f"step {step} of"):
+            runs.run_distill_task(settings)
+    made = runs.run_distill_task(settings)
+    assert made.prediction.scores == both[name].prediction.scores
+    for ours, known in ((made.intermediate, both[name].intermediate), (made.prediction, both[name].prediction)):
+        assert metrics(ours.output) == metrics(known.output)
+        weights = [(folder / "model.safetensors").read_bytes() for folder in (ours.output, known.output)]
+        assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("name", ["pairs", "reading"])
+def test_a_cache_changes_nothing_but_the_time(name, models, tmp_path, monkeypatch):
+    def run(output, **changes):
+        return runs.run_distill_task(distil(models, tmp_path / output, name, stage="prediction", **changes)).output
+
+    plain, first = run("plain"), run("first", cache=str(tmp_path / "cache"))
+    monkeypatch.setattr(Teachers, "run", None)  # from here on no teacher can be asked
+    second = run("second", cache=str(tmp_path / "cache"))
+    assert (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
+    losses = [[line["loss"] for line in metrics(folder) if line["kind"] == "train"] for folder in (plain, first)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_several_tasks_become_one_student_with_a_head_each(models, tmp_path):
+    shared = {"teacher_weights": [1.0, 3.0], "max_length": 100}
+    tasks = [{"task": sample(name), "teacher": [models[name]] * 2, **shared} for name in KINDS]
+    settings = DistillTaskConfig(
+        tasks=tuple(TaughtTask(**task) for task in tasks),
+        student=models["student"],
+        output=str(tmp_path / "out"),
+        tau=0.5,
+        intermediate=STAGE | {"epochs": 0.3},
+        prediction=STAGE | {"epochs": 0.5},
+    )
+    made = runs.run_distill_task(settings).prediction
+    names = [load_task(sample(name)).name for name in KINDS]
+    assert set(made.scores) == {
+        f"{load_task(sample(name)).name}/{metric}" for name in KINDS for metric in load_task(sample(name)).metric_names
+    }
+    mains = [made.scores[f"{load_task(sample(name)).name}/{load_task(sample(name)).main_metric}"] for name in KINDS]
+    assert made.main == pytest.approx(sum(mains) / len(mains))
+    heads = [AutoModelForSequenceClassification.from_pretrained(made.output / name) for name in names[:2]]
+    layers = [model.bert.encoder.state_dict() for model in heads]
+    assert all(torch.equal(weight, layers[1][key]) for key, weight in layers[0].items())
+    assert [model.num_labels for model in heads] == [2, 3]
+
+
+# ---- what does not fit
+
+
+def test_a_teacher_with_other_labels(models, tmp_path):
+    swapped = load_task(sample("pairs")).model_copy(update={"labels": ("neutral", "entailment", "contradiction")})
+    model = load_task_model(swapped, models["student"])
+    model.save_pretrained(tmp_path / "teacher")
+    save_tokenizer(tokenizer(), tmp_path / "teacher")
+    with pytest.raises(ConfigError) as found:
+        runs.run_distill_task(distil(models, tmp_path / "out", teacher=str(tmp_path / "teacher")))
+    assert "the teacher's labels are neutral, entailment, contradiction" in str(found.value)
+    assert "entailment, neutral, contradiction" in str(found.value)
+    assert not (tmp_path / "out" / "intermediate").exists()
+
+
+def test_a_teacher_of_another_kind(models, tmp_path):
+    for teacher, told in (("names", "BertForTokenClassification"), ("student", "BertForMaskedLM")):
+        with pytest.raises(ConfigError, match=f"no head for classification: it is a {told}"):
+            runs.run_distill_task(distil(models, tmp_path / "out", teacher=models[teacher]))
+
+
+def test_labels_without_names_are_taken_as_they_come(caplog):
+    config = BertForSequenceClassification(BertConfig(vocab_size=9, hidden_size=4, num_attention_heads=1, num_labels=3))
+    config = config.config
+    config.architectures = ["BertForSequenceClassification"]
+    with caplog.at_level(logging.WARNING):
+        check_labels(load_task(sample("pairs")), config, "somewhere")
+    assert "does not name its labels" in caplog.text
+    with pytest.raises(ConfigError, match="LABEL_0, LABEL_1, LABEL_2; those of the task sample-sentiment are 0, 1"):
+        check_labels(load_task(sample("sentiment")), config, "somewhere")
+
+
+def test_a_teacher_with_other_pieces(models, tmp_path):
+    pieces = list(tokenizer().get_vocab().items())
+    ordered = [piece for piece, _ in sorted(pieces, key=lambda item: item[1])]
+    ordered[10], ordered[11] = ordered[11], ordered[10]
+    (tmp_path / "vocab.txt").write_text("\n".join(ordered) + "\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"different vocabularies: id 10 is '.+' there, '.+' in the student"):
+        runs.run_distill_task(distil(models, tmp_path / "out", teacher=str(tmp_path)))
+
+
+def test_settings_that_do_not_fit(models, tmp_path):
+    with pytest.raises(ConfigError, match="2 weights for 1 teachers"):
+        distil(models, tmp_path, teacher_weights=(1.0, 2.0))
+    with pytest.raises(ConfigError, match="one task stands beside a list"):
+        distil(models, tmp_path, tasks=())
+    with pytest.raises(ConfigError, match="more of the teacher than a cache"):
+        distil(models, tmp_path, cache="somewhere", prediction={"losses": {"layer_map": "last"}})
+    task = TaughtTask(task=sample("pairs"), teacher=models["pairs"])
+    twice = DistillTaskConfig(tasks=(task, task), student=models["student"], output=str(tmp_path / "out"))
+    with pytest.raises(ConfigError, match="two tasks have one name"):
+        runs.run_distill_task(twice)
