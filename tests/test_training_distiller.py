@@ -115,16 +115,41 @@ def test_schedules_and_names_are_translated():
         (
             {
                 "intermediate_matches": [
-                    {"layer_T": 0, "layer_S": 0, "loss": "hidden_mse", "proj": ["linear", 1, 1, {"lr": 1}]}
+                    {
+                        "layer_T": 0,
+                        "layer_S": 0,
+                        "loss": "hidden_mse",
+                        "feature": "hidden",
+                        "proj": ["linear", 1, 1, {"lr": 1}],
+                    }
                 ]
             },
             "no counterpart: {'lr': 1}",
+        ),
+        ({"kd_loss_type": "kl"}, "unknown name: 'kl'.*kd_loss_type.*ce, mse"),
+        ({"temperature": "hot"}, "not a number: 'hot'"),
+        ({"intermediate_matches": [{"layer_T": 0, "loss": "hidden_mse", "feature": "hidden"}]}, "missing: 'layer_S'"),
+        ({"intermediate_matches": [{"layer_t": 0}]}, r"'layer_t' .*intermediate_matches\[0\].*Did you mean 'layer_T'"),
+        (
+            {"intermediate_matches": [{"layer_T": 0, "layer_S": 0, "loss": "hidden_mse", "feature": "hiden"}]},
+            "unknown name: 'hiden'.*attention, hidden",
         ),
     ],
 )
 def test_what_cannot_be_translated_is_refused(config, message):
     with pytest.raises(ConfigError, match=message):
         losses_from_textbrewer(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("[1]", "not a JSON object"), ("{", "not JSON"), (None, "cannot be read")]
+)
+def test_files_that_hold_no_configuration(tmp_path, text, message):
+    path = tmp_path / "config.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        losses_from_textbrewer(path)
 
 
 class Classifier(nn.Module):
@@ -174,3 +199,37 @@ def test_bad_adaptors_and_no_batches():
         silent({"numbers": torch.zeros(2, 3)})
     with pytest.raises(TrainingError, match="no batches"):
         silent.fit(torch.optim.SGD(silent.parameters(), lr=0.1), [], 1)
+
+
+def test_the_teacher_has_no_dropout_and_the_student_its_own():
+    """Loaded models are in evaluation mode, and new ones in training mode."""
+    teacher, student = tiny(TEACHER).train(), tiny(STUDENT, 1).eval()
+    distiller = Distiller(teacher, student, DistillLosses(), adaptor, adaptor)
+    assert not teacher.training
+    distiller = Distiller(teacher, student, DistillLosses(layer_map="none"), logits_adaptor, logits_adaptor)
+    distiller.fit(torch.optim.SGD(distiller.parameters(), lr=0.1), [rows()], 1)
+    assert student.training
+    assert not teacher.training
+
+
+def logits_adaptor(rows, outputs):
+    return {"logits": outputs.logits, "logits_mask": rows["labels"] >= 0, "inputs_mask": rows["attention_mask"]}
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("hidden_mse", "the student's adaptor gives no such hidden: 2 .adaptor.. It gives none"),
+        ("attention_ce_mean", "gives no such attention: 2"),
+        ("value_relation", "adaptors give no queries, keys or values: 'value_relation'"),
+    ],
+)
+def test_what_an_adaptor_does_not_give(loss, message):
+    match = LayerMatch(layers="last", loss=loss, projection="linear" if loss == "hidden_mse" else None)
+    losses = DistillLosses(matches=[match.model_copy(update={"relation_heads": 2})])
+
+    def step():
+        Distiller(*models(), losses, logits_adaptor, logits_adaptor)(rows())
+
+    with pytest.raises(ConfigError, match=message):
+        step()

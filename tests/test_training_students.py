@@ -54,7 +54,15 @@ def test_own_json_takes_the_vocabulary_of_the_corpus(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [('{"model_type": "gpt2"}', "not a BERT"), ("{", "not a JSON"), (None, "no such model config")]
+    ("text", "match"),
+    [
+        ('{"model_type": "gpt2"}', "not a BERT"),
+        ("{", "not a JSON"),
+        (None, "no such model config"),
+        ('{"hidden_size": "wide"}', "no BERT has such a config.*hidden_size"),
+        ('{"hidden_size": 30, "num_attention_heads": 4}', "no BERT has such a config.*not a multiple"),
+        ('{"hidden_act": "step"}', "no BERT has such a config.*step"),
+    ],
 )
 def test_bad_json(tmp_path, text, match):
     path = tmp_path / "own.json"

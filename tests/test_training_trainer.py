@@ -149,12 +149,12 @@ def test_not_a_number_stops_with_step_and_rows():
 
 
 def test_empty_stream_is_an_error_and_not_a_hang():
-    with pytest.raises(TrainingError, match="gives no batches"):
+    with pytest.raises(TrainingError, match="there are no batches"):
         trainer([], steps=2).run()
 
 
 def test_generator_that_cannot_start_again_is_an_error():
-    with pytest.raises(TrainingError, match="gives no batches"):
+    with pytest.raises(TrainingError, match="there are no batches"):
         trainer((batch(seed=seed) for seed in range(2)), steps=5).run()
 
 

@@ -21,12 +21,14 @@ from torch import Tensor, nn
 
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.epochs import endless
-from wwmcorpus.training.matches import ModelShape, Projections, resolve_matches
+from wwmcorpus.training.learning import Term
+from wwmcorpus.training.matches import ModelShape, Projections, layers_of, resolve_matches
 from wwmcorpus.training.objective import list_terms
-from wwmcorpus.training.registry import Positions, Unit
+from wwmcorpus.training.registry import Positions, Unit, find_loss
 from wwmcorpus.training.settings import DistillLosses
 from wwmcorpus.training.terms import Features, scheduled_temperature, soft_label_sum, sum_of_match
 
+_ROLES = ("student", "teacher")
 Adaptor = Callable[[Any, Any], Mapping[str, Any]]
 
 
@@ -34,7 +36,7 @@ class Distiller(nn.Module):
     """A student, its teacher and what is compared.
 
     Args:
-        teacher: Called without a graph, in evaluation mode.
+        teacher: Called without a graph; put into evaluation mode.
         student: The model that learns.
         losses: The settings. Where logits are compared is the adaptors' business (``logits_mask``).
         teacher_adaptor: Says what the teacher gave.
@@ -58,14 +60,15 @@ class Distiller(nn.Module):
     ) -> None:
         super().__init__()
         self.student, self.losses = student, losses
-        self._teacher = [teacher]  # in a list, so that it is no part of what is trained and saved
+        self._teacher = [teacher.eval()]  # in a list, so that it is no part of what is trained and saved
         self._adaptors = teacher_adaptor, student_adaptor
         of_teacher = teacher_shape or _shape(teacher, "teacher")
         of_student = student_shape or _shape(student, "student")
-        self._heads = of_student.heads
         self.matches = resolve_matches(losses, of_teacher, of_student)
         self.projections = Projections(self.matches, of_teacher.width, of_student.width, losses.share_projection, seed)
         self.terms = list_terms(losses, self.matches)
+        for match, term in zip(self.matches, self.terms[len(self.terms) - len(self.matches) :], strict=True):
+            _check_feature(match.loss, term)
 
     def forward(
         self, batch: Mapping[str, Any], progress: float = 0.0, **options: Any
@@ -99,7 +102,7 @@ class Distiller(nn.Module):
         prepare: Callable[[Any], Mapping[str, Any]] | None = None,
         **options: Any,
     ) -> None:
-        """Train.
+        """Train, the student in training mode.
 
         Args:
             optimizer: Over ``distiller.parameters()``: the student's and the projections'.
@@ -116,6 +119,7 @@ class Distiller(nn.Module):
             TrainingError: there are no batches.
         """
         self._teacher[0].eval()
+        self.train()
         rows = endless(batches)
         for step in range(steps):
             terms: dict[str, Tensor] = {}
@@ -144,8 +148,9 @@ class Distiller(nn.Module):
             real_BL = _grid(sides[0]) if mask is None else mask.float()
             counts_all = mask is None or (match.positions or self.losses.hidden_positions) == "all"
             positions = Positions(None if counts_all else real_BL, real_BL)
-            heads = match.relation_heads or self._heads
-            total = sum_of_match(match, *sides, self.projections[index], positions, heads)
+            for role, side, layer in zip(_ROLES, sides, (match.student_layer, match.teacher_layer), strict=True):
+                _check_given(match.loss, side, layers_of(layer), role)
+            total = sum_of_match(match, *sides, self.projections[index], positions, relation_heads=1)
             means[term.name] = total / _count(term.unit, real_BL).clamp(min=1)
         return means
 
@@ -164,6 +169,31 @@ class Distiller(nn.Module):
             summed = soft_label_sum(self.losses, student_MV, teacher_MV, None, temperature)
             total = total.to(summed.device) + summed / max(len(student_MV), 1)
         return total
+
+
+def _check_feature(name: str, term: Term) -> None:
+    """Refuse what adaptors do not give: queries, keys and values, and which positions are masked."""
+    if find_loss(name, "losses.matches").feature in ("query", "key", "value"):
+        raise ConfigError(
+            "adaptors give no queries, keys or values", value=name, where="losses.matches", fix="Take another loss."
+        )
+    if term.unit == "masked":
+        raise ConfigError(
+            "a match has no masked positions here", value=name, where="register_loss", fix='Register unit="real".'
+        )
+
+
+def _check_given(name: str, side: Features, layers: tuple[int, ...], role: str) -> None:
+    is_hidden = find_loss(name, "losses.matches").feature in ("hidden", "hidden_pair")
+    key, found = ("hidden", range(len(side.hidden_BLD))) if is_hidden else ("attention", side.attention.keys())
+    for layer in layers:
+        if layer not in found:
+            raise ConfigError(
+                f"the {role}'s adaptor gives no such {key}",
+                value=layer,
+                where="adaptor",
+                fix=f"It gives {', '.join(map(str, found)) or 'none'}; let the model give {key} for layer {layer} too.",
+            )
 
 
 def _chosen_logits(given: Mapping[str, Any], role: str) -> list[Tensor]:

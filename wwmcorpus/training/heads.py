@@ -138,6 +138,8 @@ def forward_masked(
     ends = batch.row_ends
     length = batch.input_ids_BL.shape[1] if ends is None else ends.longest
     limit = config.max_position_embeddings
+    if config.model_type == "roberta":  # numbers its positions from behind that of padding
+        limit -= config.pad_token_id + 1
     if length > limit:
         raise ConfigError(
             f"rows of {length} pieces do not fit a model of {limit} positions",

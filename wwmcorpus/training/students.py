@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from numpy.typing import NDArray
 from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, BertModel
 
@@ -149,4 +150,11 @@ def _from_json(path: Path, vocab_size: int, pad_id: int) -> BertConfig:
         ) from None
     if not isinstance(fields, dict) or fields.get("model_type", "bert") != "bert":
         raise ConfigError("not a BERT's config", where=str(path), fix="Only BERT can be a student for now.")
-    return BertConfig(**fields | {"vocab_size": vocab_size, "pad_token_id": pad_id})
+    try:
+        config = BertConfig(**fields | {"vocab_size": vocab_size, "pad_token_id": pad_id})
+        with torch.device("meta"):
+            BertForMaskedLM(config)
+    except (StrictDataclassError, TypeError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"no BERT has such a config: {reason}", where=str(path), fix="Mend the file.") from None
+    return config
