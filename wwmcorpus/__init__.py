@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from wwmcorpus.stream import Stream, StreamOptions
     from wwmcorpus.tasks import DistillTaskConfig, FinetuneConfig
     from wwmcorpus.training import DistillConfig, PretrainConfig, TwoStageConfig
+    from wwmcorpus.training.distiller import Distiller
+    from wwmcorpus.training.registry import register_loss
 
 __version__ = "0.1.0"
 
@@ -26,6 +28,7 @@ _HOME = {
     "BuildConfig": "corpus",
     "Corpus": "corpus",
     "DistillConfig": "training",
+    "Distiller": "training.distiller",
     "DistillTaskConfig": "tasks",
     "FinetuneConfig": "tasks",
     "Manifest": "corpus",
@@ -46,6 +49,7 @@ _HOME = {
     "load_tokenizer": "align",
     "open_corpus": "corpus",
     "pretrain": "jobs",
+    "register_loss": "training.registry",
     "two_stage": "jobs",
 }
 
@@ -74,6 +78,7 @@ __all__ = [
     "load_tokenizer",
     "open_corpus",
     "pretrain",
+    "register_loss",
     "two_stage",
 ]
 
