@@ -42,8 +42,9 @@ class AugmentConfig(Config):
     stop_words: str | None = None
     #: Of a word of several pieces, how many beginnings are followed from one piece to the next.
     beam_width: int = Field(default=5, ge=1)
-    #: Pieces that the model sees around a word, special pieces and the other text of a pair counted.
-    max_length: int = Field(default=128, ge=16, le=512)
+    #: Pieces that the model sees around a word, special pieces and the other text of a pair counted. Each word costs
+    #: some passes over so many pieces.
+    max_length: int = Field(default=64, ge=16, le=512)
     #: Words that the model looks at together. Numbers, and so candidates that are nearly as good as one another, may
     #: change with it.
     batch_size: int = Field(default=32, ge=1)
