@@ -59,6 +59,7 @@ __all__ = [
     "Corpus",
     "DistillConfig",
     "DistillTaskConfig",
+    "Distiller",
     "FinetuneConfig",
     "Manifest",
     "PretrainConfig",
