@@ -208,3 +208,48 @@ def test_vocabularies_that_differ():
 def test_teacher_missing():
     with pytest.raises(TrainingError, match="there is none"):
         Trainer(Objective(tiny(), DistillLosses()), [batch()], Training(), OPTIMISER)
+
+
+def test_gradient_checkpointing_gives_the_same_weights():
+    """With dropout, which is drawn again in the second pass, and with hidden states and relations compared."""
+    matches = ({"layers": "uniform", "projection": "linear"}, {"layers": "last", "loss": "value_relation"})
+    found = []
+    for repeats in (False, True):
+        options = {"steps": 3, "dropout": 0.2, "gradient_checkpointing": repeats, "device": "cpu"}
+        losses = DistillLosses(hard_weight=0.5, matches=matches)
+        run = trainer([batch(seed=seed) for seed in range(3)], losses, tiny(TEACHER, 1), **options)
+        assert run.objective.student.bert.encoder.layer[0].gradient_checkpointing == repeats
+        run.run()
+        found.append(weights(run))
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items())
+
+
+def test_compiling_changes_no_name_and_no_weight(monkeypatch):
+    """What torch.compile is given is run as it is, for a compiler takes minutes; on a GPU the real one is tried."""
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compiled.append(options) or function)
+    found = []
+    for compiles in (False, True):
+        options = {"steps": 3, "compile": compiles, "device": "cpu"}
+        run = trainer([batch(seed=seed) for seed in range(3)], DistillLosses(), tiny(TEACHER, 1), **options)
+        assert run.objective.student.base_model._compiled_call_impl is not None or not compiles
+        run.run()
+        found.append(weights(run))
+    assert compiled == [{"dynamic": True}] * 2
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items())
+
+
+def test_tensorboard_has_what_the_metrics_have(tmp_path):
+    """After a resume at step 1 the steps after it are there once."""
+    accumulators = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="pip install 'wwmcorpus[viz]' brings it"
+    )
+    path, rows = tmp_path / "metrics.jsonl", [batch(seed=seed) for seed in range(3)]
+    with Reporter("t", 3, path, board=True) as reporter:
+        trainer(rows, DistillLosses(), tiny(TEACHER, 1), reporter, steps=3, log_every=1).run()
+        reporter.rewind(0, 1)
+        reporter.record("train", 2, loss=7.0, terms={"soft_labels": 3.0})
+    events = accumulators.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert {"train/loss", "train/terms/soft_labels", "train/learning_rate"} <= set(events.Tags()["scalars"])
+    assert [(event.step, event.value) for event in events.Scalars("train/terms/soft_labels")][-1] == (2, 3.0)
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2]
