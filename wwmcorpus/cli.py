@@ -588,6 +588,48 @@ def distill_task(
     _report(jobs.distill_task(settings, Console(stderr=True)))
 
 
+@app.command()
+def evaluate(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Folders or hub ids, or NAME=FOLDER.", show_default=False)
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", help="Name or TOML file of a task. Repeatable.")] = None,
+    teacher: Annotated[str | None, typer.Option("--teacher", help="Name of the model to compare with.")] = None,
+    output: OutputOption = None,
+    epochs: Annotated[list[float] | None, typer.Option("--epochs", help="Epochs to try. Repeatable.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="Seeds; 0, 1, 2. Repeatable.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; 0: everything in this one.")] = None,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    print_config: PrintOption = False,
+) -> None:
+    """Fine-tune models on tasks, with several epochs and seeds; compare scores, sizes, speed. Run again to go on."""
+    from wwmcorpus import jobs
+    from wwmcorpus.progress import CountBar
+    from wwmcorpus.tasks.evaluate import EvaluateConfig
+    from wwmcorpus.tasks.evaluate.render import print_evaluation
+
+    settings = _settings(
+        EvaluateConfig,
+        config,
+        sets,
+        print_config,
+        models=models or None,
+        tasks=task or None,
+        teacher=teacher,
+        output=output,
+        epochs=epochs or None,
+        seeds=seed or None,
+        num_workers=workers,
+    )
+    with CountBar(Console(stderr=True), "evaluate") as bar:
+        made = jobs.evaluate(settings, bar)
+    print_evaluation(made, _out)
+    _out.print(f"{settings.output}: evaluation.json, evaluation.md, evaluation.html", markup=False)
+    if made.failures:
+        raise typer.Exit(1)
+
+
 def _settings(section: type[C], path: Path | None, sets: list[str] | None, print_only: bool, /, **flags: Any) -> C:
     settings = load_config(section, path, sets or [], **flags)
     if print_only:

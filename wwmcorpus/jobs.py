@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from wwmcorpus.tasks.augment import AugmentConfig
     from wwmcorpus.tasks.augment.job import Augmented
     from wwmcorpus.tasks.augment.job import Progress as CountProgress
+    from wwmcorpus.tasks.evaluate.settings import EvaluateConfig
+    from wwmcorpus.tasks.evaluate.summary import Evaluation
     from wwmcorpus.tasks.results import TaskResult, TaskStages
     from wwmcorpus.tasks.train_vectors import TrainedVectors, VectorTraining
     from wwmcorpus.text.dedup import DedupConfig, KeepList
@@ -392,3 +394,14 @@ def export(
 
     set_threads(num_threads)
     return export_model(model, output, onnx, int8_tolerance)
+
+
+def evaluate(config: EvaluateConfig, progress: CountProgress | None = None) -> Evaluation:
+    """Fine-tune models on tasks and write tables of their scores, sizes and speed.
+
+    Raises:
+        WwmcorpusError: whatever ``wwmcorpus.tasks.evaluate.job.evaluate`` raises.
+    """
+    from wwmcorpus.tasks.evaluate.job import evaluate as run
+
+    return run(config, progress)
