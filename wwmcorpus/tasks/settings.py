@@ -27,7 +27,7 @@ class TaskSource(Config):
 
     #: A name of ``task_names()``, or the path of a task's TOML file.
     task: str
-    #: Files to learn from, one or several, such as a file and what ``augment`` made of it; none: the task's own.
+    #: Files to learn from, one or several; none: the task's own. What ``augment`` wrote holds the examples themselves.
     train: Names = ()
     #: File that tells the best checkpoint; None: the task's own, or none.
     validation: str | None = None
