@@ -607,7 +607,6 @@ def evaluate(
     from wwmcorpus import jobs
     from wwmcorpus.progress import CountBar
     from wwmcorpus.tasks.evaluate import EvaluateConfig
-    from wwmcorpus.tasks.evaluate.render import print_evaluation
 
     settings = _settings(
         EvaluateConfig,
@@ -624,6 +623,8 @@ def evaluate(
     )
     with CountBar(Console(stderr=True), "evaluate") as bar:
         made = jobs.evaluate(settings, bar)
+    from wwmcorpus.tasks.evaluate.render import print_evaluation
+
     print_evaluation(made, _out)
     _out.print(f"{settings.output}: evaluation.json, evaluation.md, evaluation.html", markup=False)
     if made.failures:
