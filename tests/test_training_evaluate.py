@@ -15,8 +15,9 @@ from wwmcorpus.training.export import model_card, staged_folder, write_model
 from wwmcorpus.training.heads import load_masked_lm
 from wwmcorpus.training.held_out import hidden_cosine
 from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.registry import register_loss
 from wwmcorpus.training.reporting import Reporter, read_metrics
-from wwmcorpus.training.settings import DistillLosses
+from wwmcorpus.training.settings import DistillLosses, LayerMatch
 
 
 def test_word_numbers_never_repeat_within_a_batch():
@@ -182,3 +183,19 @@ def test_curves_without_matplotlib(tmp_path, monkeypatch):
 def test_curves_of_a_run_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="no such metrics file"):
         draw_curves({"a": tmp_path / "none.jsonl"}, tmp_path / "curves.png")
+
+
+def test_only_hidden_states_are_compared_by_their_cosine():
+    """Models of one width, where another loss's layers would give a number too."""
+    register_loss("own_scores", lambda *_: torch.zeros(()), feature="attention", unit="pairs", equal_heads=True)
+    teacher, match = tiny(TEACHER, 1), LayerMatch(teacher_layer=4, student_layer=4, loss="own_scores")
+    objective = Objective(tiny(TEACHER), DistillLosses(matches=(match,)), teacher)
+    assert hidden_cosine(objective, teacher, [batch()], "fp32") is None
+    both = DistillLosses(matches=(match, LayerMatch(teacher_layer=2, student_layer=2)))
+    found = hidden_cosine(Objective(tiny(TEACHER), both, teacher), teacher, [batch()], "fp32")
+    states = []
+    for model in (tiny(TEACHER).eval(), teacher.eval()):
+        inputs = {"input_ids": batch()["input_ids"], "attention_mask": batch()["attention_mask"]}
+        states.append(model.bert(**inputs, output_hidden_states=True).hidden_states[2].detach())
+    expected = torch.nn.functional.cosine_similarity(*states, dim=-1)[batch()["attention_mask"].bool()].mean()
+    assert found == pytest.approx(float(expected), rel=1e-4)

@@ -15,8 +15,10 @@ from transformers import BertForMaskedLM
 
 from wwmcorpus.align import Vocabulary, load_tokenizer
 from wwmcorpus.errors import ConfigError, CorpusError, TrainingError
+from wwmcorpus.masking import TokenMasking, WholeWordMasking
 from wwmcorpus.training import runs
 from wwmcorpus.training.curves import draw_curves
+from wwmcorpus.training.results import weights_sha256
 from wwmcorpus.training.settings import DistillConfig, PretrainConfig, TwoStageConfig
 
 SHAPE = {"layers": 1, "hidden": 16, "heads": 2, "intermediate": 16, "max_positions": 40}
@@ -307,3 +309,31 @@ def test_teacher_whose_ids_mean_other_pieces(tmp_path):
     tiny().save_pretrained(folder)
     with pytest.raises(ConfigError, match="id 7 is '\u9f98' there, '\u4e02' in the corpus"):
         runs.run_distill(DistillConfig(**pretrain_config(tmp_path).values(), teacher=str(folder)))
+
+
+def test_held_out_pieces_are_hidden_where_training_hides_none(tmp_path, monkeypatch):
+    """As TinyBERT's preset does: a model that sees every piece would be asked to copy."""
+    seen = []
+
+    class Stream(FakeStream):
+        def __init__(self, corpus, *values, masking=None, **named):
+            seen.append((str(corpus.path), masking if masking is not None else values[4]))
+            super().__init__(corpus, *values, **named)
+
+    monkeypatch.setattr(runs, "Stream", Stream)
+    masking = TokenMasking(probability=0.2, mask_share=0.0, random_share=0.0)
+    runs.run_pretrain(pretrain_config(tmp_path, masking=masking))
+    assert dict(seen) == {"corpus": masking, "held_out": WholeWordMasking(probability=0.2)}
+
+
+@pytest.mark.parametrize(
+    "files", [["model.safetensors"], ["pytorch_model.bin"], ["model-1.safetensors", "model-2.safetensors"]]
+)
+def test_a_model_is_known_by_its_weight_files(tmp_path, files):
+    assert weights_sha256(str(tmp_path)) is None
+    for name in files:
+        (tmp_path / name).write_bytes(b"weights")
+    before = weights_sha256(str(tmp_path))
+    assert before is not None
+    (tmp_path / files[-1]).write_bytes(b"other weights")
+    assert weights_sha256(str(tmp_path)) not in (None, before)

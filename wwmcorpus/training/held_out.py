@@ -16,6 +16,7 @@ from wwmcorpus.training.evaluate import Figures, evaluate, evaluate_with_guesses
 from wwmcorpus.training.heads import forward_masked, micro_batches
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.pair_head import pair_accuracy
+from wwmcorpus.training.registry import find_loss
 from wwmcorpus.training.reporting import Reporter, read_metrics
 from wwmcorpus.training.settings import Training
 
@@ -23,8 +24,6 @@ from wwmcorpus.training.settings import Training
 EVALUATION_SEED = 0
 #: Hidden states are compared on so many batches only: the teacher runs over them each time, and a mean needs few.
 _NUM_COSINE_BATCHES = 2
-#: Losses that compare something else than the states of a layer.
-_NOT_STATES = ("attention_", "query_", "key_", "value_")
 
 Batches = list[dict[str, Tensor]]
 
@@ -142,7 +141,7 @@ def _deepest_match(objective: Objective) -> tuple[int, int, nn.Module] | None:
     found = [
         (match.student_layer, match.teacher_layer, index)
         for index, match in enumerate(objective.matches)
-        if isinstance(match.student_layer, int) and not match.loss.startswith(_NOT_STATES)
+        if isinstance(match.student_layer, int) and find_loss(match.loss, "losses.matches").feature == "hidden"
     ]
     if not found:
         return None

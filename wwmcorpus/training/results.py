@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from wwmcorpus.training.evaluate import Figures
 RUN_FILE = "run.json"
 #: Settings that do not change what a run makes.
 _PLACES = ("output", "accept_teacher")
+#: Names of weight files, whole or in parts.
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,12 @@ def run_identity(config: Mapping[str, Any], fingerprints: Mapping[str, str | Non
 
 
 def weights_sha256(name: str | None) -> str | None:
-    """Give the sha256 of a model's safetensors file in a folder; None where there is none, as with a hub id."""
-    path = Path(name or "") / "model.safetensors"
-    return file_sha256(path) if name and path.is_file() else None
+    """Give the sha256 of a model's weight files in a folder; None where there are none, as with a hub id."""
+    if name is None:
+        return None
+    paths = sorted(path for pattern in _WEIGHTS for path in Path(name).glob(pattern))
+    hashes = [file_sha256(path) for path in paths]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest() if len(hashes) > 1 else next(iter(hashes), None)
 
 
 def write_run(folder: Path, identity: Mapping[str, Any], result: RunResult, versions: Mapping[str, str]) -> None:

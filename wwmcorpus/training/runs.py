@@ -14,6 +14,7 @@ from transformers import BertForMaskedLM
 from wwmcorpus.corpus import open_corpus
 from wwmcorpus.corpus.reader import Corpus
 from wwmcorpus.errors import ConfigError, MissingExtraError
+from wwmcorpus.masking import ReplacingMasking, WholeWordMasking, WordPredictingMasking
 from wwmcorpus.stream import Stream
 from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.curves import draw_curves
@@ -199,7 +200,7 @@ def _gate(config: DistillConfig, corpus: Corpus, teacher: BertForMaskedLM, evalu
     figures, baseline = evaluation.teacher_figures, evaluation.baseline
     if figures is None or baseline is None:
         size = min(_NUM_PROBE_ROWS, len(corpus))
-        rows = [Stream(corpus, size, EVALUATION_SEED, masking=config.masking).batch(0, 0)]
+        rows = [Stream(corpus, size, EVALUATION_SEED, masking=_hiding(config.masking)).batch(0, 0)]
         figures = evaluate(teacher, rows, config.training.precision)
         baseline = unigram_baseline(corpus.piece_counts(), rows, corpus.vocabulary.frame_ids.tolist())
     check_knowledge(config.teacher, figures, baseline, config.accept_teacher)
@@ -266,8 +267,14 @@ def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:
         )
     # An epoch leaves out an incomplete last batch: of the sizes that suit a CPU, take the one that leaves out least.
     size = min(range(min(num_rows, 16), min(num_rows, 32) + 1), key=lambda rows: (num_rows % rows, -rows))
-    stream = Stream(validation, size, EVALUATION_SEED, masking=config.masking)
+    stream = Stream(validation, size, EVALUATION_SEED, masking=_hiding(config.masking))
     return [stream.batch(draw, index) for draw in range(training.evaluation_draws) for index in range(num_rows // size)]
+
+
+def _hiding(masking: WordPredictingMasking) -> WordPredictingMasking:
+    """Give the masking of held-out rows: where the run's own leaves every piece as it is, plain whole words."""
+    shows_all = isinstance(masking, ReplacingMasking) and masking.mask_share == masking.random_share == 0
+    return WholeWordMasking(probability=masking.probability) if shows_all else masking
 
 
 def _draw(metrics: dict[str, Path], output: Path) -> None:
