@@ -1,7 +1,9 @@
 """Every recipe runs at tiny scale with its own configuration file, and gives what the command line gives."""
 
 import importlib
+import json
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -9,12 +11,15 @@ import pytest
 from transformers import BertForMaskedLM
 
 from wwmcorpus import cli, open_corpus
+from wwmcorpus.training.settings.presets import read_preset
 
 PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
 TINY = "{layers = 1, hidden = 32, heads = 2, intermediate = 64}"
 #: A teacher of two steps knows nothing.
 ACCEPT = ["--set", "accept_teacher=true"]
 SHORT = ["--set", "training.steps=2", "--set", "training.global_batch_size=4", "--set", "training.evaluation_rows=4"]
+#: First weights of a student as shallow as its teacher.
+INIT = "{weights = 'teacher', layers = 'first', embeddings = 'copy', head = false}"
 STAGE = "{steps = 2, global_batch_size = 4, evaluation_rows = 4}"
 
 
@@ -74,3 +79,36 @@ def test_two_stages(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     recipe("distill_two_stage", monkeypatch).main(arguments)
     for stage in ("assistant", "student"):
         assert BertForMaskedLM.from_pretrained(tmp_path / "two" / stage).config.hidden_size == 32
+
+
+@pytest.mark.parametrize("name", ["rbt4_h312", "tinybert", "distilbert"])
+def test_published_recipes(name: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each names its preset and runs with tiny models; a finished run has what the preset says in its card."""
+    config = PIPELINES / "configs" / f"published_{name}.toml"
+    preset = tomllib.loads(config.read_text("utf-8"))["preset"]
+    arguments = ["--config", str(config), *places(runs), *SHORT, *ACCEPT, "--set", f"output='{tmp_path}/student'"]
+    arguments += ["--set", f"teacher='{runs}/teacher'", "--set", f"student={TINY}", "--set", "training.precision=fp32"]
+    arguments += ["--set", f"init={INIT}"] if name == "distilbert" else []
+    recipe("distill_student", monkeypatch).main(arguments)
+    made = json.loads((tmp_path / "student" / "run.json").read_text("utf-8"))["identity"]["config"]
+    published = read_preset(preset)
+    assert {key: made["optimiser"][key] for key in published["optimiser"]} == published["optimiser"]
+    assert {key: made["masking"][key] for key in published["masking"]} == published["masking"]
+    assert BertForMaskedLM.from_pretrained(tmp_path / "student").config.hidden_size == 32
+
+
+def test_the_published_two_stages(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = PIPELINES / "configs" / "published_two_stage.toml"
+    written = tomllib.loads(config.read_text("utf-8"))
+    for stage in ("assistant", "student"):
+        assert written["masking"] == read_preset(written[stage]["preset"])["masking"]
+    arguments = ["--config", str(config), *places(runs), "--set", f"teacher='{runs}/teacher'", *ACCEPT]
+    arguments += ["--set", f"output='{tmp_path}/two'", "--set", f"assistant.init={INIT}"]
+    for stage in ("assistant", "student"):
+        arguments += ["--set", f"{stage}.model={TINY}", "--set", f"{stage}.training.precision=fp32"]
+        for size in SHORT[1::2]:
+            arguments += ["--set", f"{stage}.{size}"]
+    recipe("distill_two_stage", monkeypatch).main(arguments)
+    made = json.loads((tmp_path / "two" / "student" / "run.json").read_text("utf-8"))["identity"]["config"]
+    assert (made["losses"]["temperature"], made["optimiser"]["clip"]) == (8.0, "student")
+    assert made["masking"]["random_from"] == "vocabulary"
