@@ -35,7 +35,7 @@ def test_a_remote_corpus_is_a_corpus(remote, small_corpus, tmp_path):
 
 def test_what_is_there_is_not_fetched_again_and_what_is_broken_is(remote, small_corpus, tmp_path):
     copy = open_corpus(URL, cache=tmp_path).path
-    shard = next(copy.glob("*.arrow"))
+    shard = next(copy.glob("data-*.arrow"))
     for path in (name for name in remote.ls("/bucket/corpus", detail=False) if name.endswith(".arrow")):
         remote.rm(path)
     assert open_corpus(URL, cache=tmp_path).path == copy, "a whole copy asks for the manifest alone"
