@@ -33,7 +33,8 @@ class Cell:
         epochs: Passes over the rows.
         seed: Of head, order and dropout.
         folder: Where it lies.
-        request: What decides it, as plain values: the fine-tuning's configuration, the test file, hashes of inputs.
+        request: What decides it, as plain values: the fine-tuning's configuration but for its output, the test file,
+            hashes of inputs.
     """
 
     model: str
@@ -133,7 +134,7 @@ def _cell(
         chosen["learning_rate"] = model.learning_rate
     settings = config.training.model_copy(update=chosen)
     finetune = {key: value for key, value in source.values().items() if key != "test"}
-    finetune |= {"model": model.model, "output": str(folder / MODEL_FOLDER), "training": settings.values()}
+    finetune |= {"model": model.model, "training": settings.values()}
     test = (source.test or task.test) if config.test else None
     train = source.train or ((task.train,) if task.train else ())
     files = {path: _file_hash(path) for path in (*train, validation, test) if path is not None}

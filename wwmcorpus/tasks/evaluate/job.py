@@ -21,6 +21,7 @@ from wwmcorpus.tasks.evaluate.pool import run_cells
 from wwmcorpus.tasks.evaluate.render import markdown
 from wwmcorpus.tasks.evaluate.settings import EvaluateConfig
 from wwmcorpus.tasks.evaluate.summary import Evaluation, entries_of
+from wwmcorpus.training.results import weights_sha256
 
 JSON_FILE, MARKDOWN_FILE, PAGE_FILE = "evaluation.json", "evaluation.md", "evaluation.html"
 LATENCY_FILE = "latency.json"
@@ -144,7 +145,7 @@ def _keep_best(cell: Cell, cells: Sequence[Cell], results: Mapping[Cell, CellRes
 def _latencies(config: EvaluateConfig, path: Path) -> dict[str, tuple[Latency, ...]]:
     """Measure the models, when nothing else runs any more; figures of the same models and settings are found."""
     asked: dict[str, Any] = {
-        "models": {model.title: model.model for model in config.models},
+        "models": {model.title: [model.model, weights_sha256(model.model)] for model in config.models},
         "batch_sizes": list(config.latency_batch_sizes),
         "length": config.latency_length,
         "threads": config.num_threads,

@@ -33,7 +33,8 @@ def run_cell(folder: Path) -> CellResult:
     """
     started = time.perf_counter()
     request = json.loads((folder / REQUEST_FILE).read_text("utf-8"))
-    config = FinetuneConfig.model_validate_json(json.dumps(request["finetune"]))
+    asked = request["finetune"] | {"output": str(folder / MODEL_FOLDER)}
+    config = FinetuneConfig.model_validate_json(json.dumps(asked))
     made = run_finetune(config)
     if made.main is None:
         raise TrainingError("there is no score", where=str(folder), fix="Give the task validation examples.")
