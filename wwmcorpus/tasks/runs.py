@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wwmcorpus.align import Vocabulary, load_tokenizer
-from wwmcorpus.errors import ConfigError
+from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.files import remove_folder, write_json
 from wwmcorpus.tasks.batches import TaskBatches
 from wwmcorpus.tasks.data import TaskData, read_data
@@ -234,12 +234,20 @@ def _identity(job: _Job, data: Sequence[TaskData]) -> dict[str, Any]:
 
 
 def _keep_best(objective: TaskObjective, checkpoints: Checkpoints, best_step: int, last_step: int) -> None:
-    """Put the weights of the best step into the student; those of the last are there already."""
+    """Put the weights of the best step into the student; those of the last are there already.
+
+    Raises:
+        TrainingError: its checkpoint is not there.
+    """
     if best_step == last_step:
         return
     found = checkpoints.best()
-    assert found is not None
-    assert found.step == best_step
+    if found is None or found.step != best_step:
+        raise TrainingError(
+            f"the checkpoint of the best step, {best_step}, is gone",
+            where=str(checkpoints.folder),
+            fix="Delete the folder of the run to begin anew.",
+        )
     load_weights(objective, found.tensors("model"), str(found.path))
 
 
