@@ -37,8 +37,6 @@ from wwmcorpus.training.students import build_student, student_config
 from wwmcorpus.training.trainer import Trainer
 
 VOCABULARY, LENGTH, MASKED_SHARE = 21_128, 512, 0.15
-#: Pieces of a forward pass of ours on a CPU: rows of like length are put together and hardly padded.
-CPU_PIECES = 512
 Batch = dict[str, torch.Tensor]
 
 
@@ -101,7 +99,6 @@ class Ours:
         losses = DistillConfig(preset="minirbt_h256", corpus="", output="", teacher="").losses
         losses = losses.model_copy(update={"hidden_positions": "real" if natural else "all"})
         options: dict[str, Any] = {"precision": precision, "compile": compiled, "dropout": 0.0}
-        options["micro_batch_pieces"] = CPU_PIECES if device == "cpu" else None
         training = Training(
             steps=10_000, global_batch_size=8, device="cpu" if device == "cpu" else "auto", log_every=10_000, **options
         )
@@ -328,7 +325,6 @@ def main() -> None:
     result["device"] = "cpu" if options.device == "cpu" else torch.cuda.get_device_name()
     result |= {"rows": options.rows, "threads": options.threads, "compile": options.compile, "steps": options.steps}
     result["clock"] = "process time" if options.device == "cpu" and options.threads == 1 else "wall time"
-    result["micro_batch_pieces"] = CPU_PIECES if options.device == "cpu" else None
     result["cases"] = {}
     for case, natural in cases(options):
         figures = measure(case, options, natural)

@@ -21,8 +21,9 @@ from wwmcorpus.training.settings import Training
 from wwmcorpus.training.teacher_cache import Rows, rows_of
 from wwmcorpus.training.unpadded import can_join_rows, joined_rows, use_unpadded_attention
 
-#: Most pieces of a forward pass where nobody says. A CPU loses more to padding than to small products.
-_CPU_PIECES = 1024
+#: Most pieces of a forward pass where nobody says. A CPU loses more to padding than to small products: of 8 rows of
+#: natural lengths and a teacher of 12 x 768, a step takes 1.0 with 512, 1.16 with 1,024 and 1.77 with 4,096.
+_CPU_PIECES = 512
 _GPU_PIECES = 65_536
 #: Matrix units of a GPU take multiples of this.
 _GPU_MULTIPLE = 8

@@ -50,8 +50,8 @@ class Training(Config):
     global_batch_size: int = Field(default=64, ge=1)
     #: Most rows per forward pass on one rank; None = no bound. Changes memory and speed, not the loss.
     micro_batch_size: int | None = Field(default=None, ge=1)
-    #: Most pieces per forward pass on one rank, padding included, at least one row; None = 1,024 on a CPU and 65,536 on
-    #: a GPU. Rows of like length are put together, so that little is padding. Changes memory and speed, not the loss.
+    #: Most pieces per forward pass on one rank, padding included, at least one row; None = 512 on a CPU and 65,536 on a
+    #: GPU. Rows of like length are put together, so that little is padding. Changes memory and speed, not the loss.
     micro_batch_pieces: int | None = Field(default=None, ge=1)
     #: Lay rows end to end without any padding where attention can keep them apart: on a GPU in bf16 or fp16, with a
     #: torch that has ``torch.nn.attention.varlen``, without dropout of attention and with losses that need no padding.
