@@ -311,6 +311,15 @@ def test_teacher_whose_ids_mean_other_pieces(tmp_path):
         runs.run_distill(DistillConfig(**pretrain_config(tmp_path).values(), teacher=str(folder)))
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_record_of_a_run(tmp_path, content):
+    output = tmp_path / "teacher"
+    output.mkdir()
+    (output / "run.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"the record of the run is damaged.*run\.json"):
+        runs.run_pretrain(pretrain_config(tmp_path))
+
+
 def test_held_out_pieces_are_hidden_where_training_hides_none(tmp_path, monkeypatch):
     """As TinyBERT's preset does: a model that sees every piece would be asked to copy."""
     seen = []

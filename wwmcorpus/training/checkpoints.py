@@ -125,12 +125,6 @@ class Checkpoints:
             return found
         return None
 
-    def best(self) -> Checkpoint | None:
-        """Give the checkpoint with the lowest held-out loss among those that are there; None where none has one."""
-        scores = {path: _score(path) for path in self._paths()}
-        known = {path: score for path, score in scores.items() if score is not None}
-        return _verified(min(known, key=lambda path: known[path])) if known else None
-
     def _paths(self) -> list[Path]:
         """Give the folders, oldest first: numbers have leading zeros."""
         return sorted(path for path in self.folder.glob(f"{_PREFIX}*") if path.is_dir())

@@ -143,8 +143,16 @@ def read_run(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return None
     check_free_or_run(output)
-    stored = json.loads((output / RUN_FILE).read_text("utf-8"))
-    unlike = list(differences(stored["identity"], identity))
+    try:
+        stored = json.loads((output / RUN_FILE).read_text("utf-8"))
+        unlike = list(differences(stored["identity"], identity))
+    except (ValueError, LookupError, TypeError) as error:
+        raise ConfigError(
+            f"the record of the run is damaged: {error}",
+            value=str(output / RUN_FILE),
+            where="output",
+            fix="Name another folder, or delete this one.",
+        ) from None
     if unlike:
         raise ConfigError(
             f"the output holds a run with other settings: {'; '.join(unlike)}",
