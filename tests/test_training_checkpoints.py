@@ -40,6 +40,7 @@ def test_what_is_saved_comes_back(tmp_path):
 
 def test_no_checkpoint(tmp_path):
     assert Checkpoints(tmp_path / "none").newest() is None
+    assert Checkpoints(tmp_path / "none").best() is None
 
 
 def test_last_and_best_are_kept(tmp_path):
@@ -47,7 +48,10 @@ def test_last_and_best_are_kept(tmp_path):
     for step, score in ((10, 3.0), (20, 1.0), (30, None), (40, 2.0), (50, 1.5), (100_000_000, None)):
         save(checkpoints, step, score)
     assert names(tmp_path) == ["step-00000020", "step-00000050", "step-100000000"]
+    assert checkpoints.best().step == 20
     assert checkpoints.newest().step == 100_000_000
+    (tmp_path / "step-00000020" / "model.safetensors").unlink()
+    assert checkpoints.best().step == 50
 
 
 def test_saving_a_step_again_replaces_it(tmp_path):

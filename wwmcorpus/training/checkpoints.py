@@ -125,14 +125,23 @@ class Checkpoints:
             return found
         return None
 
+    def best(self) -> Checkpoint | None:
+        """Give the checkpoint with the lowest held-out loss among those that are whole; None where none has one."""
+        known = {path: score for path in self._paths() if (score := _score(path)) is not None}
+        for path in sorted(known, key=lambda path: known[path]):
+            try:
+                return _verified(path)
+            except _DamagedError as error:
+                _log.warning("checkpoint %s is damaged and passed over: %s", path, error)
+        return None
+
     def _paths(self) -> list[Path]:
         """Give the folders, oldest first: numbers have leading zeros."""
         return sorted(path for path in self.folder.glob(f"{_PREFIX}*") if path.is_dir())
 
     def _prune(self) -> None:
         paths = self._paths()
-        scores = {path: _score(path) for path in paths}
-        known = {path: score for path, score in scores.items() if score is not None}
+        known = {path: score for path in paths if (score := _score(path)) is not None}
         best = min(known, key=lambda path: known[path]) if known else None
         for path in paths[: -self.keep_last]:
             if path != best:
