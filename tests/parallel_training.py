@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from training_fakes import TEACHER, batch, tiny
+from training_fakes import TEACHER, batch, tiny, with_fillers
 
 from wwmcorpus.errors import InterruptedJobError
 from wwmcorpus.training.checkpoints import Checkpoints
@@ -23,18 +23,22 @@ GLOBAL_ROWS = 12
 
 
 class Slices:
-    """A rank's slices of global batches of 12 rows, five an epoch; one rank may be told to stop before a step."""
+    """A rank's slices of global batches of 12 rows, five an epoch; one rank may be told to stop before a step.
 
-    def __init__(self, rank, num_ranks, stop_at=None):
+    Rows from ``num_real`` on only fill the batches.
+    """
+
+    def __init__(self, rank, num_ranks, stop_at=None, num_real=GLOBAL_ROWS):
         self.share = slice(rank * GLOBAL_ROWS // num_ranks, (rank + 1) * GLOBAL_ROWS // num_ranks)
-        self.position, self.stop_at = 0, stop_at
+        self.position, self.stop_at, self.num_real = 0, stop_at, num_real
 
     def __iter__(self):
         while True:
             self.position += 1
             if self.position == self.stop_at:
                 signal.raise_signal(signal.SIGTERM)
-            yield {name: tensor[self.share] for name, tensor in batch(GLOBAL_ROWS, seed=self.position).items()}
+            rows = with_fillers(batch(GLOBAL_ROWS, seed=self.position), self.num_real)
+            yield {name: tensor[self.share] for name, tensor in rows.items()}
             if self.position % 5 == 0:
                 return
 
@@ -45,14 +49,14 @@ class Slices:
         self.position = state["position"]
 
 
-def distil(folder, rank, num_ranks, stop_at=None, **changes):
+def distil(folder, rank, num_ranks, stop_at=None, num_real=GLOBAL_ROWS, **changes):
     """Train this rank; give the trained objective, or None where a signal stopped it."""
     folder = Path(folder)
     teacher = tiny(TEACHER, 1)
     settings = {"steps": 7, "log_every": 2, "checkpoint_every": None, "device": "cpu"}
     run = Trainer(
         Objective(tiny(), DistillLosses(hard_weight=0.5), teacher),
-        Slices(rank, num_ranks, stop_at),
+        Slices(rank, num_ranks, stop_at, num_real),
         Training(**settings | changes),
         Optimiser(learning_rate=5e-3),
         teacher=teacher,

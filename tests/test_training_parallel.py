@@ -78,6 +78,17 @@ def test_ranks_equal_one_process(processes, tmp_path, alone, num_ranks, micro_ba
         assert line["num_pieces"] == expected["num_pieces"]
 
 
+def test_a_rank_of_rows_that_only_fill_the_batch_changes_nothing(processes, tmp_path):
+    (tmp_path / "alone").mkdir()
+    alone = weights_of(distil(tmp_path / "alone", 0, 1, num_real=5)), []
+    assert run_ranks(processes, tmp_path / "run", 2, num_real=5) == [0, 0]
+    assert_near(tmp_path / "run", alone)
+    found, expected = (read_metrics(tmp_path / name / "metrics.jsonl", "train") for name in ("run", "alone"))
+    for line, wanted in zip(found, expected, strict=True):
+        assert line["terms"] == pytest.approx(wanted["terms"], rel=1e-4)
+        assert line["num_pieces"] == wanted["num_pieces"]
+
+
 def test_a_signal_to_one_rank_stops_all_and_another_number_of_ranks_goes_on(processes, tmp_path, alone):
     folder = tmp_path / "run"
     assert run_ranks(processes, folder, 2, stopped_rank=1, stop_at=4) == [0, 0]

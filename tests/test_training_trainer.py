@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from training_fakes import TEACHER, batch, tiny
+from training_fakes import STUDENT, TEACHER, batch, tiny, with_fillers
 
 from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.optimisers import parameter_groups
 from wwmcorpus.training.reporting import Reporter
-from wwmcorpus.training.settings import DistillLosses, Optimiser, Training
+from wwmcorpus.training.settings import DistillLosses, LayerMatch, Optimiser, Training
 from wwmcorpus.training.trainer import Trainer
 
 OPTIMISER = Optimiser(learning_rate=5e-3)
@@ -45,6 +45,44 @@ def test_four_micro_batches_equal_one_batch(positions):
     for other in found[1:]:
         for name, tensor in found[0].items():
             torch.testing.assert_close(other[name], tensor, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 2])
+def test_rows_that_only_fill_a_batch_count_in_no_term(tmp_path, micro_batch_size):
+    """Terms of every unit, over 5 rows alone and over the same with 3 fillers."""
+    matches = [
+        {"loss": loss, "layers": "last", "projection": "linear" if hidden else None, "positions": positions}
+        for loss, hidden, positions in (
+            ("hidden_mse", True, "real"),
+            ("cosine", True, "all"),
+            ("pkd", True, None),
+            ("attention_mse", False, None),
+            ("value_relation", False, None),
+        )
+    ]
+    losses = DistillLosses(hard_weight=0.5, matches=[LayerMatch(**match) for match in matches])
+    whole = batch()
+    alone = {name: tensor[:5] for name, tensor in whole.items()}
+    found = []
+    for rows in (alone, with_fillers(whole, 5)):
+        path = tmp_path / f"{len(found)}.jsonl"
+        run = trainer(
+            [rows],
+            losses,
+            tiny(TEACHER, 1),
+            Reporter("t", 1, path),
+            student=tiny(STUDENT.model_copy(update={"heads": 4})),
+            steps=1,
+            micro_batch_size=micro_batch_size,
+        )
+        run.run()
+        (record,) = records(path, "train")
+        found.append((record["terms"], record["num_pieces"], weights(run)))
+    assert len(found[0][0]) == 7
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
+    assert found[1][1] == found[0][1]
+    for name, tensor in found[0][2].items():
+        torch.testing.assert_close(found[1][2][name], tensor, atol=1e-6, rtol=1e-5)
 
 
 def test_gradients_of_micro_batches_equal_exactly_enough():

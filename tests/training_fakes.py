@@ -47,6 +47,12 @@ def batch(num_rows: int = 8, length: int = 12, seed: int = 0, mask_share: float 
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
+def with_fillers(rows: dict[str, torch.Tensor], num_real: int) -> dict[str, torch.Tensor]:
+    """Let rows from ``num_real`` on only fill the batch, as ``tail="pad"`` does."""
+    is_filler = torch.arange(len(rows["input_ids"])) >= num_real
+    return rows | {"labels": rows["labels"].masked_fill(is_filler.unsqueeze(1), -100), "is_filler": is_filler}
+
+
 def tokenizer_folder(folder: Path) -> Path:
     """Write a WordPiece tokenizer of VOCAB pieces, as a corpus carries it."""
     from tokenizers import Tokenizer, models

@@ -18,6 +18,19 @@ def row_lengths(attention_mask: Tensor) -> Tensor:
     return (attention_mask.long() * places).amax(dim=1).clamp(min=1)
 
 
+def without_fillers(batch: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], bool]:
+    """Leave out the rows that only fill a batch (``is_filler``, as streams with ``tail="pad"`` mark them).
+
+    A batch of nothing else keeps its first row, because every rank must make a step; the second value is then False:
+    nothing of it may count.
+    """
+    if "is_filler" not in batch:
+        return batch, True
+    rows = torch.nonzero(~batch["is_filler"]).squeeze(-1)
+    kept = rows if len(rows) else torch.zeros(1, dtype=torch.int64)
+    return {name: tensor[kept] for name, tensor in batch.items()}, bool(len(rows))
+
+
 def cut_rows(
     batch: Mapping[str, Tensor],
     max_rows: int | None = None,

@@ -35,18 +35,14 @@ def load_with_pair_head(name: str, plain: BertForMaskedLM) -> BertForMaskedLM:
     return model
 
 
-def check_pairs(has_pairs: bool, tail: str, where: str) -> None:
-    """Raise ConfigError unless a corpus has pairs to learn from, each once."""
+def check_pairs(has_pairs: bool, where: str) -> None:
+    """Raise ConfigError unless a corpus has pairs to learn from."""
     if not has_pairs:
         raise ConfigError(
             "the corpus has no sentence pairs",
             value=where,
             where="pair_weight",
             fix='Build it with pairs = "nsp" or "sop", or leave pair_weight out.',
-        )
-    if tail != "drop":
-        raise ConfigError(
-            "rows that fill a batch would count as pairs", value=tail, where="stream.tail", fix='Set it to "drop".'
         )
 
 

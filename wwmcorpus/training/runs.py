@@ -216,7 +216,7 @@ def _objective(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM 
         assert config.student is not None
         shape = student_config(config.student, vocabulary.num_pieces, vocabulary.pad_id)
     if config.pair_weight:
-        check_pairs(corpus.has_pairs, config.stream.tail, config.corpus)
+        check_pairs(corpus.has_pairs, config.corpus)
     student, has_head = build_student(shape, seed, config.pair_weight > 0), False
     if config.init is not None and source is not None:
         copied = initialise(student, source, config.init)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wwmcorpus.training.cuts import cut_rows
+from wwmcorpus.training.cuts import cut_rows, without_fillers
 from wwmcorpus.training.learning import Learning
 from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.settings import Training
@@ -37,7 +37,8 @@ class StepPlan:
     Attributes:
         cuts: Micro-batches on the device.
         rows: Of each, the rows that are looked up in a cache; empty where there is none.
-        divisors: What each term's sum is divided by, (num_terms,) float32 on the device, at least 1.
+        divisors: What each term's sum is divided by, (num_terms,) float32 on the device, at least 1; infinite on a rank
+            whose rows only fill the batch.
         num_pieces: Of all ranks, padding left out.
         flops: Of the models over all ranks.
         stop_signal: SIGINT or SIGTERM where any rank got one before the step.
@@ -87,7 +88,8 @@ class Planner:
                     use_unpadded_attention(model)
 
     def plan(self, batch: Mapping[str, Tensor], stop_signal: int | None = None) -> StepPlan:
-        """Plan a step; every rank must call."""
+        """Plan a step; every rank must call. Rows that only fill the batch are left out of every term and count."""
+        batch, has_rows = without_fillers(batch)
         micro = self._micro_batches(batch)
         lengths = batch["attention_mask"].sum(dim=1)
         counts = {
@@ -99,10 +101,12 @@ class Planner:
             "all_pairs": batch["input_ids"].numel() * batch["input_ids"].shape[1],
         }
         signals = [float(stop_signal == each) for each in _SIGNALS]
-        total = self._ranks.sum(torch.tensor([*counts.values(), *signals], dtype=torch.float64)).tolist()
+        own = [number * has_rows for number in counts.values()]
+        total = self._ranks.sum(torch.tensor([*own, *signals], dtype=torch.float64)).tolist()
         known = dict(zip(counts, total, strict=False))
         raised = [each for each, number in zip(_SIGNALS, total[len(counts) :], strict=True) if number]
         divisors = torch.tensor([max(known[term.unit], 1.0) for term in self._objective.terms], dtype=torch.float32)
+        divisors = divisors if has_rows else torch.full_like(divisors, torch.inf)
         flops = self._objective.flops(self._teacher, *(int(known[unit]) for unit in ("real", "pairs", "masked")))
         return StepPlan(
             [cut.moved(self.to_device) for cut in micro],
