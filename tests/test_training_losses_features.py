@@ -257,3 +257,9 @@ def test_top_k_needs_a_loss_that_can_do_without_the_rest():
     with pytest.raises(ConfigError, match="flsw needs every logit"):
         DistillLosses(soft_top_k=8, temperature_schedule=TemperatureSchedule(shape="flsw"))
     assert find_loss("kl", "test", soft=True).unit == "masked"
+
+
+@pytest.mark.parametrize(("options", "message"), [({"feature": "hiden"}, "unknown feature"), ({"unit": "row"}, "unit")])
+def test_a_loss_of_ones_own_with_a_misspelt_option(options, message):
+    with pytest.raises(ConfigError, match=message):
+        register_loss("misspelt", lambda *_: torch.zeros(()), **options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 
@@ -90,8 +90,11 @@ def register_loss(
         equal_heads: Whether both models must have as many attention heads.
 
     Raises:
-        ConfigError: the package has a loss of this name.
+        ConfigError: the package has a loss of this name, or there is no such feature or unit.
     """
+    for key, value, known in (("feature", feature, get_args(Feature)), ("unit", unit, UNITS)):
+        if value not in known:
+            raise ConfigError(f"unknown {key}", value=value, where="register_loss", fix=choices(known))
     if name in {**_built_in_matches(), **_built_in_soft()}:
         raise ConfigError("the package has this loss itself", value=name, where="register_loss", fix="Take a new name.")
     _OWN[name] = Loss(function, feature, unit, equal_widths, equal_heads)
