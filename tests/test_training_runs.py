@@ -108,6 +108,20 @@ def test_a_run_is_a_function_of_its_config(tmp_path):
     assert first.after == again.after
 
 
+def test_a_run_is_not_the_same_with_other_lists_of_words(tmp_path):
+    def run():
+        return runs.run_pretrain(pretrain_config(tmp_path, masking=masking | {"weights": {"never_file": str(path)}}))
+
+    path, masking = tmp_path / "never.txt", {"probability": 0.2}
+    path.write_text("山\n", "utf-8")
+    first = run()
+    assert not first.found
+    assert run().found
+    path.write_text("水\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"masking\.weights\.never_file was"):
+        run()
+
+
 def test_first_bias(tmp_path):
     begun = [
         runs.run_pretrain(pretrain_config(tmp_path, output=str(tmp_path / bias), output_bias=bias))

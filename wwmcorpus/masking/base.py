@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from wwmcorpus.config import Config
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.masking.named_files import WithFiles
 from wwmcorpus.masking.weights import WordWeights
 
 
@@ -35,7 +36,7 @@ class RatioSchedule(Config):
         return probability + (self.final_probability - probability) * done
 
 
-class Masking(Config):
+class Masking(WithFiles):
     """Base of the masking schemes: how many pieces of a row are predicted, and which words sooner than others.
 
     A scheme cuts a row into units (words, runs of words, pieces) and chooses among them in an order of chance.
@@ -62,6 +63,15 @@ class Masking(Config):
     def run_shares(self) -> tuple[float, ...]:
         """Give the shares of units of 1, 2, ... words; they add up to 1."""
         return (1.0,)
+
+    def identity(self) -> dict[str, Any]:
+        """Give what decides the masks as plain values: files, those of the weights too, by the hash of their content.
+
+        Raises:
+            ConfigError: a file cannot be read.
+        """
+        own = super().identity()
+        return own if self.weights is None else own | {"weights": self.weights.identity()}
 
     def at(self, position: int) -> Self:
         """Give the scheme at a global position: rows given before, over all ranks and epochs; itself where it is fixed.

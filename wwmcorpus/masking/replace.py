@@ -78,7 +78,7 @@ def by_similar_words(
     rows: Rows, chosen: Chosen, vocabulary: Vocabulary, masking: SimilarWordMasking
 ) -> NDArray[np.int32]:
     """Give the ids that stand at the chosen pieces: those of a similar word, other pieces, or the word itself."""
-    table = similar_words(masking.table, vocabulary)
+    table = similar_words(masking.table, vocabulary, masking.file_hashes["table"])
     begins = chosen.words(rows)
     lengths = np.diff(begins, append=len(chosen.pieces))
     seen = rows.input_ids[chosen.pieces]

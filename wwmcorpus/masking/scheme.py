@@ -122,6 +122,7 @@ class SimilarWordMasking(_Ngrams):
     pieces, or stays. Where the table has no similar word, random pieces stand. Source: Cui et al., arXiv:2004.13922.
     """
 
+    file_fields: ClassVar[tuple[str, ...]] = ("table",)
     scheme: Literal["similar"] = "similar"
     #: A UTF-8 file of lines ``word<TAB>similar word<TAB>...`` (``write_similar_words`` makes one of word vectors).
     table: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.masking.choose import expand
-from wwmcorpus.masking.spell import Known, find, hashes_of, read_lines, spell, word_hashes
+from wwmcorpus.masking.spell import Known, find, hashes_of, read_bytes, read_lines, spell, word_hashes
 
 _BLOCK_WORDS = 1024
+#: Where a configuration names the table, for messages.
+_TABLE = "SimilarWordMasking.table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,19 @@ class SimilarWords:
         return self.ids[expand(self.first[entries] + drawn.view(np.int64) * lengths, lengths)]
 
 
-def similar_words(path: str, vocabulary: Vocabulary) -> SimilarWords:
-    """Read a table of lines ``word<TAB>similar word<TAB>...``, once per process and vocabulary.
+def similar_words(path: str, vocabulary: Vocabulary, sha256: str | None = None) -> SimilarWords:
+    """Read a table of lines ``word<TAB>similar word<TAB>...``, once per process, content and vocabulary.
+
+    Args:
+        path: The file. Lines of one word add up.
+        vocabulary: Spells the words.
+        sha256: Of the content that is asked for; None: whatever is there now.
 
     Raises:
-        ConfigError: the file cannot be read, or none of its words has a similar one of as many pieces.
+        ConfigError: the file cannot be read or has other content, or none of its words has a similar one of as many
+            pieces.
     """
-    return _read(path, Known.of(vocabulary))
+    return _read(path, sha256 or hashlib.sha256(read_bytes(path, _TABLE)).hexdigest(), Known.of(vocabulary))
 
 
 def write_similar_words(
@@ -91,8 +100,8 @@ def write_similar_words(
 
 
 @lru_cache(maxsize=4)
-def _read(path: str, known: Known) -> SimilarWords:
-    lines = [[word.strip() for word in line.split("\t")] for line in read_lines(path, "masking.table")]
+def _read(path: str, sha256: str, known: Known) -> SimilarWords:
+    lines = [[word.strip() for word in line.split("\t")] for line in read_lines(path, _TABLE, sha256)]
     spelled = iter(spell([word for line in lines for word in line], known.vocabulary))
     entries: dict[int, list[list[int]]] = {}
     dropped = dict.fromkeys(("other_length", "same", "unknown"), 0)
@@ -106,7 +115,7 @@ def _read(path: str, known: Known) -> SimilarWords:
             else:
                 dropped[reason] += 1
         if kept:
-            entries[int(hashes_of([word])[0])] = kept
+            entries.setdefault(int(hashes_of([word])[0]), []).extend(kept)
     if not entries:
         raise ConfigError(
             "no word of the table has a similar word of as many pieces",

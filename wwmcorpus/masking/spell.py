@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,22 +38,41 @@ def spell(words: Sequence[str], vocabulary: Vocabulary) -> list[list[int]]:
 
     pieces = {piece: number for number, piece in enumerate(vocabulary.pieces) if piece}
     tokenizer = Tokenizer(models.WordPiece(vocab=pieces, unk_token=vocabulary.pieces[vocabulary.unk_id]))
-    lowered = not any(piece != piece.lower() for piece in pieces if not piece.startswith("["))
+    lowered = pieces.keys().isdisjoint(string.ascii_uppercase)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowered)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return [found.ids for found in tokenizer.encode_batch(list(words), add_special_tokens=False)]
 
 
-def read_lines(path: str, where: str) -> list[str]:
+def read_bytes(path: str, where: str) -> bytes:
+    """Give the content of a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the file: {error.strerror}", value=path, where=where, fix="Check it.") from None
+
+
+def read_lines(path: str, where: str, sha256: str | None = None) -> list[str]:
     r"""Give the lines of a UTF-8 file that hold something; only "\n" ends a line.
 
     Raises:
-        ConfigError: there is no such file, or it is not UTF-8.
+        ConfigError: there is no such file, it is not UTF-8, or its content is not the one with ``sha256``.
     """
+    content = read_bytes(path, where)
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise ConfigError(
+            f"the file was changed while it was in use: its sha256 was {sha256[:16]}, now {found[:16]}",
+            value=path,
+            where=where,
+            fix="Put the old content back, or make the scheme anew.",
+        )
     try:
-        return [line for line in Path(path).read_bytes().decode("utf-8").split("\n") if line.strip()]
-    except OSError as error:
-        raise ConfigError(f"cannot read the file: {error.strerror}", value=path, where=where, fix="Check it.") from None
+        return [line for line in content.decode("utf-8").split("\n") if line.strip()]
     except UnicodeDecodeError as error:
         raise ConfigError(f"not UTF-8: {error}", value=path, where=where, fix="Store it as UTF-8.") from None
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from wwmcorpus.config import Config
+from wwmcorpus.masking.named_files import WithFiles
 
 
-class WordWeights(Config):
+class WordWeights(WithFiles):
     """How likely words are chosen, beside one another.
 
     Words in lists are cut as the vocabulary spells them. A word with weight 0.5 is half as likely to be chosen as one
     with weight 1: with a per-word probability its probability is halved, with an exact budget its rate in the draw
     without replacement (Efraimidis and Spirakis, 2006).
     """
+
+    file_fields: ClassVar[tuple[str, ...]] = ("never_file", "stop_words_file", "counts_file")
 
     #: Words that are never masked.
     never: tuple[str, ...] = Field(default=(), strict=False)

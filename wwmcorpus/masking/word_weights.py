@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import ConfigError
-from wwmcorpus.masking.spell import Known, find, hashes_of, read_lines, spell, word_hashes
+from wwmcorpus.masking.spell import Known, find, hashes_of, spell, word_hashes
 from wwmcorpus.masking.units import Units
 from wwmcorpus.masking.weights import WordWeights
 from wwmcorpus.records import Rows
@@ -27,7 +28,7 @@ def weigh(words: Units, rows: Rows, weights: WordWeights, vocabulary: Vocabulary
     Raises:
         ConfigError: a file of ``weights`` cannot be read as it was announced.
     """
-    table = _table(weights, Known.of(vocabulary))
+    table = _table(weights, tuple(weights.file_hashes.values()), Known.of(vocabulary))
     values = np.ones(len(words.first))
     if len(values) and table.of_piece is not None:
         lengths = np.diff(words.first, append=len(rows.input_ids))
@@ -51,6 +52,9 @@ def write_piece_counts(corpus: Corpus, path: str | Path) -> int:
     return len(lines)
 
 
+_log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     """Weights of words by the hash of their pieces, rising, and of pieces by id; None where all pieces weigh 1."""
@@ -61,31 +65,34 @@ class _Table:
 
 
 @lru_cache(maxsize=8)
-def _table(weights: WordWeights, known: Known) -> _Table:
-    listed = dict.fromkeys(_listed(weights.stop_words, weights.stop_words_file, "stop_words_file"), weights.stop_weight)
-    listed |= dict.fromkeys(_listed(weights.never, weights.never_file, "never_file"), 0.0)
-    spelled = spell(list(listed), known.vocabulary)
-    entries = {
-        int(key): weight
-        for ids, weight in zip(spelled, listed.values(), strict=True)
-        if ids
-        for key in hashes_of([ids])
-    }
+def _table(weights: WordWeights, hashes: tuple[str, ...], known: Known) -> _Table:
+    """Read the lists; ``hashes`` are those of the files, so that a file with other content is another table."""
+    listed = dict.fromkeys(_listed(weights, "stop_words"), weights.stop_weight)
+    listed |= dict.fromkeys(_listed(weights, "never"), 0.0)
+    unknown, entries = [], {}
+    for (word, weight), ids in zip(listed.items(), spell(list(listed), known.vocabulary), strict=True):
+        if known.vocabulary.unk_id in ids:  # it would stand for every word that the vocabulary cannot spell
+            unknown.append(word)
+        elif ids:
+            entries[int(hashes_of([ids])[0])] = weight
+    if unknown:
+        _log.warning(
+            "the vocabulary cannot spell %d of the listed words; without a weight: %r", len(unknown), unknown[:5]
+        )
     keys = np.array(sorted(entries), dtype=np.uint64)
     of_word = np.array([entries[int(key)] for key in keys], dtype=np.float64)
     return _Table(keys, of_word, None if weights.counts_file is None else _of_pieces(weights, known.vocabulary))
 
 
-def _listed(words: tuple[str, ...], path: str | None, where: str) -> list[str]:
-    more = [] if path is None else [line.strip() for line in read_lines(path, where)]
-    return [*words, *more]
+def _listed(weights: WordWeights, name: str) -> list[str]:
+    return [*getattr(weights, name), *(line.strip() for line in weights.lines_of(f"{name}_file"))]
 
 
 def _of_pieces(weights: WordWeights, vocabulary: Vocabulary) -> NDArray[np.float64]:
     """Give each id ``count ** -power``, scaled to a mean of 1 over what was counted; what never occurs counts as 1."""
     id_of = {piece: number for number, piece in enumerate(vocabulary.pieces)}
     counts = np.zeros(vocabulary.num_pieces)
-    for number, line in enumerate(read_lines(str(weights.counts_file), "counts_file"), start=1):
+    for number, line in enumerate(weights.lines_of("counts_file"), start=1):
         piece, _, count = line.rpartition("\t")
         if piece not in id_of or not count.isdecimal():
             raise ConfigError(

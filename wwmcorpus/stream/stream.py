@@ -38,7 +38,7 @@ class Stream:
         batch_index: Its number in that epoch.
 
     Raises:
-        ConfigError: rank, world size or weights do not fit.
+        ConfigError: rank, world size or weights do not fit, or a file that the masking names cannot be read.
         CorpusError: fewer rows than one global batch, or corpora that do not go together.
     """
 
@@ -55,6 +55,7 @@ class Stream:
         self.options = options or StreamOptions()
         self.corpora: tuple[Corpus, ...] = (corpus,) if isinstance(corpus, Corpus) else tuple(corpus)
         self.masking = masking or WholeWordMasking()
+        self._masking_identity = self.masking.identity()
         self.global_batch_size, self.seed, self.rank, self.world_size = global_batch_size, seed, rank, world_size
         check_ranks(global_batch_size, rank, world_size)
         check_corpora(self.corpora, global_batch_size, self.options)
@@ -115,7 +116,7 @@ class Stream:
             "fingerprint": "+".join(corpus.fingerprint for corpus in self.corpora),
             "seed": self.seed,
             "global_batch_size": self.global_batch_size,
-            "masking": self.masking.values(),
+            "masking": self._masking_identity,
             "options": self.options.decisive,
             "shares": None if self._shares is None else list(self._shares),
             "epoch": self.epoch,

@@ -158,14 +158,15 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
 
 
 def _identity(config: PretrainConfig, corpus: Corpus) -> dict[str, Any]:
-    """Give what decides the run: its settings, and hashes of the corpora and models that it reads."""
+    """Give what decides the run: its settings, and hashes of the corpora, models and lists of words that it reads."""
     validation = None if config.validation is None else open_corpus(config.validation).fingerprint
     hashes = {"corpus": corpus.fingerprint, "validation": validation}
     if isinstance(config, DistillConfig):
         hashes["teacher"] = weights_sha256(config.teacher)
     if config.init is not None:
         hashes["init"] = weights_sha256(config.init.weights)
-    own = {"stream": config.stream.decisive, "training": config.training.decisive}
+    masking = config.masking.identity()
+    own = {"masking": masking, "stream": config.stream.decisive, "training": config.training.decisive}
     return run_identity(config.values() | own, hashes)
 
 
@@ -187,7 +188,7 @@ def _cache(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | No
     identity = {
         "teacher": teacher_sha256(teacher),
         "corpus": corpus.fingerprint,
-        "masking": config.masking.values(),
+        "masking": config.masking.identity(),
         "seed": training.seed,
         "precision": training.precision,
     }
