@@ -326,6 +326,12 @@ class TestRows:
         with pytest.raises(IndexError, match="a corpus of 3 rows"):
             opened.rows([0, index])
 
+    @pytest.mark.parametrize("indices", [[True, False, True], [1.0], np.ones(3, dtype=bool)])
+    def test_a_mask_is_no_list_of_rows(self, corpus, indices):
+        for ask in (open_corpus(corpus).rows, open_corpus(corpus).lengths_of):
+            with pytest.raises(IndexError, match=r"rows are numbered; these indices are of type (bool|float64)"):
+                ask(indices)
+
     def test_word_starts_survive_the_bitmap(self, small_corpus):
         for path in sorted(small_corpus.path.glob("data-*.arrow")):
             (batch, *_) = open_shard(path, small_corpus.vocabulary.num_pieces)

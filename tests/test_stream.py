@@ -464,6 +464,9 @@ class TestMixedCorpora:
             Stream([small_corpus, other], options=StreamOptions(weights=(1, 2, 3)))
         with pytest.raises(ConfigError, match="without a corpus"):
             Stream([])
+        for path in (str(other.path), [small_corpus, other.path]):
+            with pytest.raises(ConfigError, match=r"a stream reads opened corpora.*Give what open_corpus gave"):
+                Stream(path)
 
     def test_other_weights_are_another_stream(self, small_corpus, other):
         state = Stream([small_corpus, other]).state_dict()

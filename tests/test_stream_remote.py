@@ -65,6 +65,13 @@ def test_what_is_no_corpus_is_one_error(tmp_path, url, problem):
         open_corpus(url, cache=tmp_path)
 
 
+def test_a_manifest_that_is_none_of_ours_is_named_by_its_url(remote, tmp_path):
+    remote.pipe_file("/bucket/corpus/state.json", b"{}")
+    with pytest.raises(CorpusError, match=f"no manifest of ours: '{URL}'"):
+        open_corpus(URL, cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_processes_that_ask_at_once_get_one_copy(small_corpus, tmp_path):
     url = f"file://{small_corpus.path}"
     with multiprocessing.get_context("fork").Pool(3) as pool:

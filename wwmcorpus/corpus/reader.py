@@ -107,7 +107,7 @@ class Corpus:
         """Give the pieces of some rows, (num_rows,) int32, without reading the rows.
 
         Raises:
-            IndexError: an index lies outside [0, len).
+            IndexError: an index is no integer in [0, len).
         """
         return self._table.lengths(self._checked(indices))
 
@@ -115,12 +115,15 @@ class Corpus:
         """Give the rows at ``indices``, in that order, end to end.
 
         Raises:
-            IndexError: an index lies outside [0, len).
+            IndexError: an index is no integer in [0, len).
         """
         return self._table.gather(self._checked(indices))
 
     def _checked(self, indices: ArrayLike) -> NDArray[np.int64]:
-        wanted = np.asarray(indices, dtype=np.int64)
+        found = np.asarray(indices)
+        if found.size and found.dtype.kind not in "iu":  # of a mask, numpy would make the rows 0 and 1
+            raise IndexError(f"rows are numbered; these indices are of type {found.dtype}")
+        wanted = found.astype(np.int64, copy=False)
         if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
             raise IndexError(f"rows {wanted.min()} to {wanted.max()} of a corpus of {len(self)} rows")
         return wanted

@@ -53,7 +53,7 @@ def local_copy(url: str, cache: Path | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".state-") as place:
         state = Path(place) / STATE_FILE
         _fetch(system, f"{root}/{STATE_FILE}", state)
-        manifest = Manifest.read(state.parent)
+        manifest = _manifest(state.parent, url)
         copy = folder / manifest.content_sha256[:32]
         make_folder(copy / TOKENIZER_FOLDER)
         with (copy / ".lock").open("w") as lock:
@@ -63,6 +63,14 @@ def local_copy(url: str, cache: Path | None = None) -> Path:
                 with whole_file(copy / STATE_FILE) as file:
                     file.write(state.read_bytes())
     return copy
+
+
+def _manifest(folder: Path, url: str) -> Manifest:
+    """Read the manifest that was fetched; an error names its home, not the folder that goes again."""
+    try:
+        return Manifest.read(folder)
+    except CorpusError as error:
+        raise CorpusError(error.what.replace(str(folder), url), value=url, fix=error.fix) from None
 
 
 def _complete(system: AbstractFileSystem, root: str, manifest: Manifest, copy: Path) -> None:

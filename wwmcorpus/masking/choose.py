@@ -24,7 +24,7 @@ _AMPLE = 1.75
 def budgets(row_lengths: NDArray[np.int64], masking: Masking) -> NDArray[np.int64] | None:
     """Give the pieces that each row may have masked, (num_rows,): BERT's rounding, and the limit; None without either.
 
-    ``round(60 * 0.15)`` -> 9; draws_of go to the even number, and every row may have 1.
+    ``round(60 * 0.15)`` -> 9; halves go to the even number, and every row may have 1.
     """
     if masking.budget == "bernoulli":
         if masking.max_predictions is None:

@@ -42,12 +42,16 @@ def check_corpora(corpora: Sequence[Corpus], global_batch_size: int, options: St
     """Check that there are rows, and that rows of several corpora can stand in one batch.
 
     Raises:
-        ConfigError: there is no corpus.
+        ConfigError: there is no corpus, or something else in its place.
         CorpusError: too few rows; or two corpora differ in vocabulary or in having pairs.
     """
     if not corpora:
         raise ConfigError("a stream without a corpus", where="corpus", fix="Give at least one.")
     for corpus in corpora:
+        if not isinstance(corpus, Corpus):
+            raise ConfigError(
+                "a stream reads opened corpora", value=corpus, where="corpus", fix="Give what open_corpus gave."
+            )
         if not len(corpus):
             raise CorpusError("the corpus has no rows", where=str(corpus.path), fix="Build it from more text.")
         for name, own, first in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from wwmcorpus.corpus import Corpus
@@ -53,7 +54,8 @@ class Stream:
         options: StreamOptions | None = None,
     ) -> None:
         self.options = options or StreamOptions()
-        self.corpora: tuple[Corpus, ...] = (corpus,) if isinstance(corpus, Corpus) else tuple(corpus)
+        single = isinstance(corpus, Corpus | str | Path)  # a path is refused below, whole and not letter by letter
+        self.corpora: tuple[Corpus, ...] = (corpus,) if single else tuple(corpus)  # type: ignore[arg-type, assignment]
         self.masking = masking or WholeWordMasking()
         self._masking_identity = self.masking.identity()
         self.global_batch_size, self.seed, self.rank, self.world_size = global_batch_size, seed, rank, world_size
