@@ -140,5 +140,5 @@ class TestErrors:
             collator([bad])
 
     def test_a_first_piece_that_continues_a_word(self, collator, rows):
-        with pytest.raises(CorpusError, match="does not begin with a group of its own"):
+        with pytest.raises(CorpusError, match=r"a special piece and another into one word: 0 \(row 0"):
             collator([rows[0] | {"word_start": [False, *rows[0]["word_start"][1:]]}])

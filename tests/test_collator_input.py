@@ -215,7 +215,14 @@ class TestBadBatches:
             ([row(row_ids=0.5)], "row_ids is not one integer per row"),
             ([row(), row(word_start=STARTS[1:])], "word_start has 5 entries, input_ids 6 .row 1"),
             ([row(token_type_ids=[0])], "token_type_ids has 1 entries, input_ids 6"),
-            ([row(word_start=[*STARTS[:5], False])], r"a part of the last word .row 0"),
+            ([row(), row(word_start=[*STARTS[:5], False])], r"a special piece and another into one word: 5 .row 1"),
+            ([row(word_start=[True, False, *STARTS[2:]])], r"a special piece and another into one word: 1 .row 0"),
+            (
+                [row(input_ids=[3, 10, 4, 12, 13, 4], word_start=STARTS)],
+                r"a special piece and another into one word: 2 .row 0",
+            ),
+            ([row(token_type_ids=[0, 0, 0, 1, 1, 300])], "token_type_ids holds what is no such number: 300"),
+            ([row(pair_label=1000)], "pair_label holds what is no such number: 1000"),
             ({"input_ids": [IDS, IDS], "word_start": [STARTS]}, "columns of different lengths"),
             (
                 pa.table({"input_ids": pa.array([3], pa.int32())}),

@@ -96,6 +96,10 @@ class TestSimilarWords:
         vectors.write_text("山 1 0 2\n水 0.8 0.6\n", "utf-8")
         with pytest.raises(ConfigError, match="vectors of different lengths"):
             write_similar_words(vectors, output)
+        for line in ("水 0.8 x", "高 山 0.8 0.6", "水 nan 0.6"):
+            vectors.write_text(f"山 1 0\n{line}\n", "utf-8")
+            with pytest.raises(ConfigError, match=f"not a word and its numbers: '{line}'"):
+                write_similar_words(vectors, output)
 
 
 class TestWeights:
@@ -322,6 +326,7 @@ class TestConfiguration:
             ({"scheme": "whole"}, "Choose one of: ngram, permutation, similar, span, token, whole_word"),
             ({"scheme": "ngram", "shares": [0.5, 0.4]}, "do not add up to 1"),
             ({"scheme": "ngram", "shares": []}, "do not add up to 1"),
+            ({"scheme": "ngram", "shares": [0.5, math.nan]}, "do not add up to 1"),
             ({"scheme": "span", "max_word": 3}, "Did you mean 'max_words'"),
             ({"scheme": "similar"}, "a key is missing: 'table'"),
             ({"scheme": "similar", "table": "x", "similar_share": 0.95}, "the shares exceed 1"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.hashing import mix
+from wwmcorpus.masking.choose import is_frame
 from wwmcorpus.masking.columns import Batch, Column, Columns, read_columns
 from wwmcorpus.records import Rows
 
@@ -44,11 +45,11 @@ def flatten(batch: Batch, vocabulary: Vocabulary) -> Rows:
         _word_start(columns, pieces, bounds, vocabulary),
         bounds,
         np.empty(0, dtype=np.int64) if row_ids is None else row_ids,
-        _alike(columns, "token_type_ids").astype(np.int8) if "token_type_ids" in columns.lists else None,
-        None if pair_label is None else pair_label.astype(np.int8),
+        _int8("token_type_ids", _alike(columns, "token_type_ids")) if "token_type_ids" in columns.lists else None,
+        None if pair_label is None else _int8("pair_label", pair_label),
     )
     rows = _without_padding(rows, vocabulary)
-    _check_ends(rows, vocabulary)
+    _check_specials(rows, vocabulary)
     if row_ids is not None:
         return rows
     return Rows(rows.input_ids, rows.word_start, rows.bounds, content_ids(rows), rows.token_type_ids, rows.pair_label)
@@ -104,6 +105,18 @@ def _alike(columns: Columns, name: str) -> NDArray[np.generic]:
             fix="Truncate both alike.",
         )
     return column.values
+
+
+def _int8(name: str, values: NDArray[np.generic]) -> NDArray[np.int8]:
+    """Make the type of ``Rows`` of what fits it."""
+    narrow = values.astype(np.int8)
+    if (narrow != values).any():
+        raise CorpusError(
+            f"{name} holds what is no such number",
+            value=int(values[narrow != values][0]),
+            fix="Token types are 0 and 1; pair labels too, or -100.",
+        )
+    return narrow
 
 
 def _word_start(
@@ -182,13 +195,17 @@ def _empty_row(lengths: NDArray[np.int64]) -> CorpusError:
     )
 
 
-def _check_ends(rows: Rows, vocabulary: Vocabulary) -> None:
-    """Find a [SEP] that is part of a word: it would be masked with it."""
-    last = rows.bounds[1:] - 1
-    glued = np.flatnonzero(~rows.word_start[last] & (rows.input_ids[last] == vocabulary.sep_id))
+def _check_specials(rows: Rows, vocabulary: Vocabulary) -> None:
+    """Find special pieces in words: a [SEP] would be masked with its word, what hangs on [CLS] never."""
+    frames = np.flatnonzero(is_frame(rows.input_ids, vocabulary.frame_ids))
+    places = np.concatenate([frames, np.minimum(frames + 1, len(rows.input_ids) - 1)])
+    glued = places[~rows.word_start.take(places)]
     if len(glued):
+        place = int(glued.min())
+        row = int(np.searchsorted(rows.bounds, place, side="right")) - 1
         raise CorpusError(
-            "word_start makes [SEP] a part of the last word",
-            where=f"row {int(glued[0])} of the batch",
-            fix="word_start is True on special pieces.",
+            "word_start puts a special piece and another into one word",
+            value=place - int(rows.bounds[row]),
+            where=f"row {row} of the batch",
+            fix="word_start is True on special pieces, and on what follows one.",
         )

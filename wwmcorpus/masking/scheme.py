@@ -68,7 +68,7 @@ class _Ngrams(Masking):
     @field_validator("shares")
     @classmethod
     def _add_up(cls, shares: tuple[float, ...] | str) -> tuple[float, ...] | str:
-        if isinstance(shares, tuple) and (min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6):
+        if isinstance(shares, tuple) and (min(shares, default=-1) < 0 or not abs(sum(shares) - 1) <= 1e-6):
             raise ConfigError(
                 "the shares of n-grams do not add up to 1",
                 value=shares,

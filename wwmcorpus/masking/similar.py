@@ -150,7 +150,7 @@ def _read_vectors(path: str, max_words: int) -> tuple[list[str], NDArray[np.floa
         if len(values) < 2:
             continue
         words.append(word)
-        numbers.append(np.array(values, dtype=np.float32))
+        numbers.append(_vector(values, line, path))
         if len(words) == max_words:
             break
     if len({len(row) for row in numbers}) != 1:
@@ -162,6 +162,21 @@ def _read_vectors(path: str, max_words: int) -> tuple[list[str], NDArray[np.floa
     table = np.stack(numbers)
     norms = np.linalg.norm(table, axis=1, keepdims=True)
     return words, np.divide(table, norms, out=np.zeros_like(table), where=norms > 0)
+
+
+def _vector(values: list[str], line: str, path: str) -> NDArray[np.float32]:
+    try:
+        vector = np.array(values, dtype=np.float32)
+    except ValueError:
+        vector = np.full(1, np.nan, dtype=np.float32)
+    if not np.isfinite(vector).all():
+        raise ConfigError(
+            "not a word and its numbers",
+            value=line[:60],
+            where=path,
+            fix="Lines of word2vec's text format are a word without blanks and finite numbers, one blank between them.",
+        )
+    return vector
 
 
 def _nearest(table: NDArray[np.float32], number: int, least: float) -> Iterator[tuple[int, list[int]]]:
