@@ -15,7 +15,7 @@ from transformers import BertForMaskedLM
 
 from wwmcorpus.align import Vocabulary, load_tokenizer
 from wwmcorpus.errors import ConfigError, CorpusError, TrainingError
-from wwmcorpus.masking import TokenMasking, WholeWordMasking
+from wwmcorpus.masking import RatioSchedule, TokenMasking, WholeWordMasking
 from wwmcorpus.training import runs
 from wwmcorpus.training.curves import draw_curves
 from wwmcorpus.training.results import weights_sha256
@@ -347,6 +347,20 @@ def test_held_out_pieces_are_hidden_where_training_hides_none(tmp_path, monkeypa
     masking = TokenMasking(probability=0.2, mask_share=0.0, random_share=0.0)
     runs.run_pretrain(pretrain_config(tmp_path, masking=masking))
     assert dict(seen) == {"corpus": masking, "held_out": WholeWordMasking(probability=0.2)}
+
+
+def test_a_share_that_changes_does_not_change_the_evaluation(tmp_path, monkeypatch):
+    seen = {}
+
+    class Stream(FakeStream):
+        def __init__(self, corpus, *values, masking=None, **named):
+            seen[str(corpus.path)] = masking if masking is not None else values[4]
+            super().__init__(corpus, *values, **named)
+
+    monkeypatch.setattr(runs, "Stream", Stream)
+    masking = WholeWordMasking(probability=0.2, schedule=RatioSchedule(final_probability=0.4, num_rows=100))
+    runs.run_pretrain(pretrain_config(tmp_path, masking=masking))
+    assert seen == {"corpus": masking, "held_out": WholeWordMasking(probability=0.2)}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Weights in, which corpus serves each position out: a pure function, in memory that does not grow.
 
 Every corpus takes its positions at even distances, as Bresenham's line takes its steps: the first one from all of them,
-the next from those that are left, and so on. So among any positions [0, n) each has its share to within a few rows.
+the next from those that are left, and so on. So among any n positions each has its share to within fewer rows
+than there are corpora.
 """
 
 from __future__ import annotations

@@ -273,9 +273,10 @@ def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:
 
 
 def _hiding(masking: WordPredictingMasking) -> WordPredictingMasking:
-    """Give the masking of held-out rows: where the run's own leaves every piece as it is, plain whole words."""
-    shows_all = isinstance(masking, ReplacingMasking) and masking.mask_share == masking.random_share == 0
-    return WholeWordMasking(probability=masking.probability) if shows_all else masking
+    """Give the masking of held-out rows: as the run begins; where that leaves every piece as it is, plain whole words."""
+    fixed = masking.at(0)
+    shows_all = isinstance(fixed, ReplacingMasking) and fixed.mask_share == fixed.random_share == 0
+    return WholeWordMasking(probability=fixed.probability) if shows_all else fixed
 
 
 def _draw(metrics: dict[str, Path], output: Path) -> None:

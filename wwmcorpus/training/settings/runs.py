@@ -25,7 +25,8 @@ class _Run(Config):
     validation: str | None = None
     #: Folder to be made; it may hold this very run, finished or stopped, and nothing else.
     output: str
-    #: Which words are masked, in training and in evaluation; where it hides none, whole words are in evaluation.
+    #: Which words are masked, in training and in evaluation; there always as many as training begins with, and whole
+    #: words where training hides none.
     masking: WordPredictingMasking = Field(default_factory=WholeWordMasking)
     #: How rows become batches, beside masking, seed and batch size.
     stream: StreamOptions = Field(default_factory=StreamOptions)
