@@ -273,7 +273,7 @@ def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:
 
 
 def _hiding(masking: WordPredictingMasking) -> WordPredictingMasking:
-    """Give the masking of held-out rows: as the run begins; where that leaves every piece as it is, plain whole words."""
+    """Give the masking of held-out rows: as the run begins; where that hides no piece, plain whole words."""
     fixed = masking.at(0)
     shows_all = isinstance(fixed, ReplacingMasking) and fixed.mask_share == fixed.random_share == 0
     return WholeWordMasking(probability=fixed.probability) if shows_all else fixed
