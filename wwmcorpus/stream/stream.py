@@ -126,7 +126,7 @@ class Stream:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a saved position.
+        """Go to a saved position. Not within a loop over the stream: its next batch would set the position again.
 
         Raises:
             CorpusError: it is a position in another stream: another corpus, seed, batch size, masking or option.
