@@ -19,6 +19,24 @@ from typing import IO, Any
 
 from wwmcorpus.errors import CorpusError
 
+#: What helps where the system refuses to write, and the job can go on.
+GO_ON = "Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped."
+
+
+@contextlib.contextmanager
+def disk_errors(output: Path, fix: str = GO_ON) -> Iterator[None]:
+    """Make what the system refuses one message.
+
+    Raises:
+        CorpusError: it refused; the disk is full, say.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CorpusError(
+            f"the system refuses: {error.strerror or error}", value=error.filename, where=str(output), fix=fix
+        ) from error
+
 
 def file_sha256(path: Path) -> str:
     """Give the sha256 of a file's bytes, in hexadecimal."""

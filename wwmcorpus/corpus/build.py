@@ -27,7 +27,7 @@ from wwmcorpus.corpus.documents import QUARANTINE_DETAIL
 from wwmcorpus.corpus.engines import run_tasks
 from wwmcorpus.corpus.inputs import Inputs, find_inputs, segmenter_identity
 from wwmcorpus.corpus.manifest import FORMAT_VERSION, STATE_FILE, Content, Manifest, RejectedDocument
-from wwmcorpus.corpus.output_folder import check_free, disk_errors, make_output
+from wwmcorpus.corpus.output_folder import check_free, make_output
 from wwmcorpus.corpus.reader import TOKENIZER_FOLDER
 from wwmcorpus.corpus.rejections import MAX_EXAMPLES
 from wwmcorpus.corpus.runner import Blueprint
@@ -38,7 +38,7 @@ from wwmcorpus.corpus.tasks import Task, TaskRecord, limit_tasks, plan_tasks
 from wwmcorpus.corpus.verify import verify
 from wwmcorpus.corpus.workspace import WORK_FOLDER, Workspace
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import folder_lock
+from wwmcorpus.files import disk_errors, folder_lock
 from wwmcorpus.text import plan_slices, shown
 
 _log = logging.getLogger(__name__)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wwmcorpus.corpus.manifest import Manifest
-from wwmcorpus.corpus.output_folder import disk_errors
 from wwmcorpus.corpus.reader import TOKENIZER_FOLDER, Corpus, open_corpus
 from wwmcorpus.corpus.verify import verify
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import folder_lock, move, remove_folder, sync
+from wwmcorpus.files import disk_errors, folder_lock, move, remove_folder, sync
 
 
 def verified_splits(path: str | Path, advance: Callable[[int], None]) -> dict[str, Corpus]:

@@ -24,13 +24,13 @@ from wwmcorpus.corpus.manifest import FORMAT_VERSION, Content, Manifest
 from wwmcorpus.corpus.merge_members import Member, check_alike
 from wwmcorpus.corpus.merge_rows import Before, renumbered, renumbered_documents
 from wwmcorpus.corpus.merged_parts import joined, shared_config
-from wwmcorpus.corpus.output_folder import check_free, disk_errors, make_output
+from wwmcorpus.corpus.output_folder import check_free, make_output
 from wwmcorpus.corpus.reader import TOKENIZER_FOLDER, open_corpus
 from wwmcorpus.corpus.settings import BuildConfig
 from wwmcorpus.corpus.verify import corpus_bytes
 from wwmcorpus.corpus.workspace import Workspace
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import folder_lock, make_folder, whole_file
+from wwmcorpus.files import disk_errors, folder_lock, make_folder, whole_file
 
 
 class MergeConfig(Config):

@@ -1,10 +1,8 @@
-"""The folder that a job is to write, looked at before and watched while: what may be written there, and what failed."""
+"""The folder that a job is to write, looked at before: what may be written there."""
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
-from collections.abc import Iterator
 from pathlib import Path
 
 from wwmcorpus.corpus.commit import SHARD_NAMES, SPLITS_FILE, committed
@@ -17,7 +15,6 @@ from wwmcorpus.files import make_folder
 
 #: What a commit writes.
 _OURS = (*SHARD_NAMES, *SPLITS, TOKENIZER_FOLDER, "dataset_info.json", ".*.tmp")
-_GO_ON = "Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped."
 
 
 def make_output(output: Path) -> None:
@@ -66,17 +63,3 @@ def check_free(output: Path, may_hold_corpus: bool, fix: str) -> None:
             where=str(output),
             fix="Choose another folder, or delete this one.",
         ) from None
-
-
-@contextlib.contextmanager
-def disk_errors(output: Path, fix: str = _GO_ON) -> Iterator[None]:
-    """Make what the system refuses one message."""
-    try:
-        yield
-    except OSError as error:
-        raise CorpusError(
-            f"the system refuses: {error.strerror or error}",
-            value=error.filename,
-            where=str(output),
-            fix=fix,
-        ) from error

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,9 @@ import torch
 import transformers
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.models.load import only_errors
 from wwmcorpus.tasks.declaration import Kind, Task
 from wwmcorpus.training.heads import quiet_progress
 
@@ -45,7 +43,7 @@ def load_task_model(task: Task, name: str, seed: int = 0) -> PreTrainedModel:
     config = _config(name, "model")
     has_head = _has_head(task, config) and _labels(config) == _own_labels(task)
     kind = _model_class(task, config)
-    with torch.random.fork_rng(devices=[]), quiet_progress(), _no_report():
+    with torch.random.fork_rng(devices=[]), quiet_progress(), only_errors():
         torch.manual_seed(seed)
         told: Any = kind.from_pretrained(
             name, config=_with_labels(config, task), output_loading_info=True, ignore_mismatched_sizes=True
@@ -73,7 +71,7 @@ def load_teacher(task: Task, name: str) -> PreTrainedModel:
     """
     config = _config(name, "teacher")
     check_labels(task, config, name)
-    with quiet_progress(), _no_report():
+    with quiet_progress(), only_errors():
         told: Any = _model_class(task, config).from_pretrained(name, output_loading_info=True)
     absent = sorted(key for key in told[1]["missing_keys"] if key.startswith(_HEAD_MODULES))
     if absent:
@@ -139,17 +137,6 @@ def row_length(task: Task, asked: int | None, name: str) -> int:
             fix=f"Give {limit} or less.",
         )
     return asked
-
-
-@contextmanager
-def _no_report() -> Iterator[None]:
-    """Hide the table of absent and unused weights: what matters of it is checked and told here."""
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
 
 
 def _config(name: str, role: str) -> PretrainedConfig:

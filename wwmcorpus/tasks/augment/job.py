@@ -7,7 +7,6 @@ goes on. The bytes that come out do not depend on how many workers there were.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
@@ -22,7 +21,7 @@ from typing import Any, Protocol
 from wwmcorpus.corpus.engines import map_over_workers
 from wwmcorpus.corpus.supervisor import Limits
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import file_sha256, folder_lock, make_folder, remove_folder, write_json
+from wwmcorpus.files import disk_errors, file_sha256, folder_lock, make_folder, remove_folder, write_json
 from wwmcorpus.segment import load_segmenter
 from wwmcorpus.tasks.augment.chunk import Chunk, Word, augment_chunk, chunk_file, edits_of, read_chunk
 from wwmcorpus.tasks.augment.settings import AugmentConfig
@@ -101,7 +100,7 @@ def augment(config: AugmentConfig, progress: Progress | None = None) -> Augmente
     fields = checked_fields(task, config.fields)
     examples = task.read(config.input)
     folder = output.with_name(f".{output.name}.work")
-    with _disk_errors(output):
+    with disk_errors(output):
         make_folder(folder)
         with folder_lock(folder, "wwmcorpus augment"):
             chunks = _chunks(config, task, examples, fields, folder)
@@ -120,19 +119,6 @@ def augment(config: AugmentConfig, progress: Progress | None = None) -> Augmente
             )
         remove_folder(folder)
     return made
-
-
-@contextlib.contextmanager
-def _disk_errors(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CorpusError(
-            f"the output cannot be written: {error.strerror or error}",
-            value=error.filename,
-            where=str(output),
-            fix="Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped.",
-        ) from None
 
 
 def _chunks(config: AugmentConfig, task: Task, examples: Examples, fields: Sequence[str], folder: Path) -> list[Chunk]:

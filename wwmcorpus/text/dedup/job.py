@@ -7,7 +7,6 @@ goes on from its records; one with another threshold uses the same signatures.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import time
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import file_sha256, folder_lock, make_folder, move, remove_folder, sync
+from wwmcorpus.files import disk_errors, file_sha256, folder_lock, make_folder, move, remove_folder, sync
 from wwmcorpus.text.dedup.against import Earlier
 from wwmcorpus.text.dedup.duplicates import DuplicateFinder
 from wwmcorpus.text.dedup.keep_list import KeepList
@@ -81,9 +80,9 @@ def dedup(config: DedupConfig, run: Run | None = None, progress: Progress | None
     """
     started = time.monotonic()
     output = Path(config.output)
-    with _disk_errors(output):
+    with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-    with _disk_errors(output), folder_lock(output, "wwmcorpus dedup"):
+    with disk_errors(output), folder_lock(output, "wwmcorpus dedup"):
         plan = make_plan(config)
         _warn_if_missed(config)
         records = _sign(plan, run or map, progress)
@@ -97,19 +96,6 @@ def dedup(config: DedupConfig, run: Run | None = None, progress: Progress | None
         }
         write_content(output, content, facts)
     return KeepList.open(output)
-
-
-@contextlib.contextmanager
-def _disk_errors(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CorpusError(
-            f"the output folder cannot be written: {error.strerror or error}",
-            value=error.filename,
-            where=str(output),
-            fix="Is the disk full, or the folder read-only? Run the same command again: it goes on where it stopped.",
-        ) from None
 
 
 def _warn_if_missed(config: DedupConfig) -> None:
