@@ -589,7 +589,7 @@ class TestRefusals:
         inside = write(tmp_path / "inner", "a.txt", ["书"])
         with pytest.raises(CorpusError, match="an input lies inside the output folder"):
             dedup(options([inside], tmp_path / "inner"))
-        with pytest.raises(CorpusError, match=r"the output folder cannot be written: File exists: .*a\.txt"):
+        with pytest.raises(CorpusError, match=r"the output cannot be written: File exists: .*a\.txt"):
             dedup(options([inside], source))
 
     def test_a_disk_that_is_full(self, tmp_path, monkeypatch):

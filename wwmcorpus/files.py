@@ -34,7 +34,7 @@ def disk_errors(output: Path, fix: str = GO_ON) -> Iterator[None]:
         yield
     except OSError as error:
         raise CorpusError(
-            f"the system refuses: {error.strerror or error}", value=error.filename, where=str(output), fix=fix
+            f"the output cannot be written: {error.strerror or error}", value=error.filename, where=str(output), fix=fix
         ) from error
 
 
