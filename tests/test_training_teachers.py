@@ -15,7 +15,8 @@ from transformers import (
 )
 
 from wwmcorpus.errors import ConfigError
-from wwmcorpus.training.heads import forward_masked, load_masked_lm, micro_batches
+from wwmcorpus.models.latency import measure_latency
+from wwmcorpus.training.heads import forward_masked, load_masked_lm, longest_row, micro_batches
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.reporting import Reporter, read_metrics
 from wwmcorpus.training.settings import DistillLosses, LayerMatch, Optimiser, Training
@@ -55,6 +56,17 @@ def test_their_heads_give_at_masked_positions_what_the_whole_model_gives(folder)
     torch.testing.assert_close(found.logits_MV, whole.logits[masked], atol=1e-5, rtol=1e-5)
     assert len(found.hidden_BLD) == 5
     torch.testing.assert_close(found.hidden_BLD[-1], whole.hidden_states[-1], atol=1e-5, rtol=1e-5)
+
+
+def test_the_longest_row_is_the_longest_that_the_model_itself_reads(folder):
+    teacher = load_masked_lm(folder)
+    longest = longest_row(teacher.config)
+    assert longest == 13
+    teacher(input_ids=torch.full((1, longest), 7))
+    with pytest.raises((IndexError, RuntimeError)):
+        teacher(input_ids=torch.full((1, longest + 1), 7))
+    (latency,) = measure_latency({"it": teacher}, batch_sizes=(1,), length=128, seconds=0.0)["it"]
+    assert latency.batch_size == 1
 
 
 def test_a_bert_learns_from_them(folder, tmp_path):

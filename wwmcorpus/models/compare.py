@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from wwmcorpus.errors import TrainingError
 from wwmcorpus.resources import sample_corpus_folder
+from wwmcorpus.training.heads import longest_row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -78,7 +79,7 @@ def encode_texts(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel
 ) -> dict[str, torch.Tensor]:
     """Encode texts as a model reads them: (B, L) int64 by name, padded to the longest, at most 128 pieces a row."""
-    longest = min(_MAX_LENGTH, getattr(model.config, "max_position_embeddings", _MAX_LENGTH))
+    longest = min(_MAX_LENGTH, longest_row(model.config, _MAX_LENGTH))
     ids = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
     width = max(map(len, ids))
     pad_id = tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from wwmcorpus.training.heads import longest_row
+
 #: What published tables of small models measure: batches of 1 and of 32 rows, 128 pieces each.
 BATCH_SIZES = (1, 32)
 LENGTH = 128
@@ -110,7 +112,7 @@ def measure_latency(
         By name, a latency for each batch size.
     """
     found: dict[str, list[Latency]] = {name: [] for name in models}
-    length = min(length, *(getattr(model.config, "max_position_embeddings", length) for model in models.values()))
+    length = min(length, *(longest_row(model.config, length) for model in models.values()))
     device = next(iter(models.values())).device
     shown = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     for batch_size in batch_sizes:

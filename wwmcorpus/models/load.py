@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from wwmcorpus.errors import ConfigError, choices
-from wwmcorpus.training.heads import quiet_progress
+from wwmcorpus.training.heads import not_loaded, quiet_progress
 from wwmcorpus.training.students import STUDENTS, build_student, student_config
 
 if TYPE_CHECKING:
@@ -119,9 +119,5 @@ def _check_folder(path: Path) -> None:
 
 
 def _not_loaded(name: str, error: Exception) -> ConfigError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ConfigError(
-        f"the model cannot be loaded: {reason}",
-        value=name,
-        fix=f"Give a folder with config.json and weights, a hub id, or the name of a student: {', '.join(STUDENTS)}.",
-    )
+    fix = f"Give a folder with config.json and weights, a hub id, or the name of a student: {', '.join(STUDENTS)}."
+    return not_loaded("model", name, error, fix)

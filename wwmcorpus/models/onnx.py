@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 from wwmcorpus.errors import MissingExtraError
 from wwmcorpus.models.compare import Distance, distance, outputs_of
 from wwmcorpus.models.latency import Latency, example_batch, summarise, take_turns
+from wwmcorpus.training.heads import longest_row
 
 #: Relative distance from the original that is allowed; see ``Distance.relative``.
 FP32_TOLERANCE = 1e-4
@@ -120,7 +121,7 @@ def run_onnx(path: Path, batch: Mapping[str, Tensor]) -> dict[str, NDArray[np.fl
 
 
 def _write_plain(model: PreTrainedModel, batch: Mapping[str, Tensor], outputs: list[str], path: Path) -> None:
-    longest = getattr(model.config, "max_position_embeddings", 512)
+    longest = longest_row(model.config)
     rows, length = torch.export.Dim("batch"), torch.export.Dim("length", max=longest)
     torch.onnx.export(
         model,
@@ -154,7 +155,7 @@ def _times(
 ) -> dict[str, tuple[Latency, ...]]:
     """Time the original, as ``torch``, and the files turn by turn."""
     found: dict[str, list[Latency]] = {name: [] for name in ("torch", *paths)}
-    width = min(length, getattr(model.config, "max_position_embeddings", length))
+    width = min(length, longest_row(model.config, length))
     for batch_size in batch_sizes:
         example = example_batch(model.config.vocab_size, batch_size, width)
         batch = {name: example.get(name, torch.zeros_like(example["input_ids"])) for name in inputs}

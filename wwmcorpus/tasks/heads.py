@@ -14,7 +14,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.models.load import only_errors
 from wwmcorpus.tasks.declaration import Kind, Task
-from wwmcorpus.training.heads import quiet_progress
+from wwmcorpus.training.heads import longest_row, not_loaded, quiet_progress
 
 #: Ends of the names of the models of transformers with a head for a kind of task.
 _HEADS: dict[Kind, str] = {
@@ -126,7 +126,7 @@ def row_length(task: Task, asked: int | None, name: str) -> int:
         ConfigError: the model has fewer positions.
     """
     config: Any = _config(name, "model")
-    limit = int(config.max_position_embeddings) - (2 if config.model_type == "roberta" else 0)
+    limit = longest_row(config)
     if asked is None:
         return min(384 if task.kind == "reading" else 128, limit)
     if asked > limit:
@@ -143,11 +143,7 @@ def _config(name: str, role: str) -> PretrainedConfig:
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"the {role} cannot be loaded: {str(error).strip().splitlines()[0]}",
-            value=name,
-            fix="Give a folder with config.json and weights, or a hub id.",
-        ) from None
+        raise not_loaded(role, name, error) from None
     if Path(name).is_dir() and not any(Path(name).glob("*.safetensors")) and not any(Path(name).glob("*.bin")):
         raise ConfigError(f"the {role} has no weights", value=name, fix="Give a folder with model.safetensors.")
     return config

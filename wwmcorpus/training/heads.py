@@ -137,9 +137,7 @@ def forward_masked(
     config: Any = model.config
     ends = batch.row_ends
     length = batch.input_ids_BL.shape[1] if ends is None else ends.longest
-    limit = config.max_position_embeddings
-    if config.model_type == "roberta":  # numbers its positions from behind that of padding
-        limit -= config.pad_token_id + 1
+    limit = longest_row(config)
     if length > limit:
         raise ConfigError(
             f"rows of {length} pieces do not fit a model of {limit} positions",
@@ -162,6 +160,13 @@ def forward_masked(
         logits_MV = _head(model)(chosen_MD)
     states, captured = tuple(outputs.hidden_states) if hidden else (), options.get("captured", {})
     return MaskedOutputs(logits_MV, states, captured, pooled_BD=getattr(outputs, "pooler_output", None))
+
+
+def longest_row(config: Any, otherwise: int = 512) -> int:
+    """Give the most pieces that a model reads in a row; ``otherwise`` where its configuration says nothing of it."""
+    limit = int(getattr(config, "max_position_embeddings", otherwise))
+    # It numbers its positions from behind that of padding.
+    return limit - (config.pad_token_id + 1) if config.model_type == "roberta" else limit
 
 
 #: Names of the weights of the masked language modelling head, by the kind of model.
@@ -188,6 +193,14 @@ def quiet_progress() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+def not_loaded(
+    role: str, name: str, error: Exception, fix: str = "Give a folder with config.json and weights, or a hub id."
+) -> ConfigError:
+    """Make one message of what transformers says of a model that it does not load."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ConfigError(f"the {role} cannot be loaded: {reason}", value=name, fix=fix)
+
+
 def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
     """Load a masked language model from a folder or the hub, in evaluation mode and without gradients.
 
@@ -211,12 +224,7 @@ def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"the {role} cannot be loaded: {reason}",
-            value=name,
-            fix="Give a folder with config.json and weights, or a hub id.",
-        ) from None
+        raise not_loaded(role, name, error) from None
     model: BertForMaskedLM = loaded[0]  # or one of the other kinds, whose head is all that differs and _head knows
     absent = sorted(key for key in loaded[1]["missing_keys"] if key.startswith(_HEADS[config.model_type]))
     if absent:

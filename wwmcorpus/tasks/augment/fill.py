@@ -24,7 +24,7 @@ from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.segment.ltp_checkpoint import choose_device
 from wwmcorpus.tasks.pieces import TextEncoder, TextPieces
 from wwmcorpus.text import is_han
-from wwmcorpus.training.heads import MicroBatch, forward_masked, load_masked_lm, quiet_progress
+from wwmcorpus.training.heads import MicroBatch, forward_masked, load_masked_lm, longest_row, quiet_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,8 +82,7 @@ class WordFiller:
         tokenizer = load_tokenizer(config.model)
         self._vocabulary, self._encoder = Vocabulary.of(tokenizer), TextEncoder(tokenizer)
         self._kinds = _kinds(self._vocabulary)
-        limit = self._model.config.max_position_embeddings
-        self._max_length = min(config.max_length, limit)
+        self._max_length = min(config.max_length, longest_row(self._model.config))
         table = torch.zeros(4, self._model.config.vocab_size, dtype=torch.bool)
         for kind in (_HAN, _LETTERS, _INSIDE):
             table[kind, : len(self._kinds)] = torch.from_numpy(self._kinds == kind)
