@@ -90,3 +90,10 @@ class Rows:
     def lengths(self) -> NDArray[np.int64]:
         """Pieces per row, (num_rows,) int64."""
         return self.bounds[1:] - self.bounds[:-1]
+
+
+def bounds_of(lengths: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give the bounds of runs that lie end to end: ``[2, 0, 3]`` -> ``[0, 2, 2, 5]``, int64."""
+    bounds = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=bounds[1:])
+    return bounds

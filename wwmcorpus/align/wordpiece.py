@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from wwmcorpus.records import bounds_of
 from wwmcorpus.text import HAN_BLOCKS
 from wwmcorpus.text.line import TextLine
 
@@ -194,7 +195,7 @@ def encode_by_tokenizer(tokenizer: Tokenizer, line: TextLine) -> LinePieces:
 
 def _encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> _Encoded:
     encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    bounds = np.append(0, np.cumsum([len(encoding.ids) for encoding in encodings], dtype=np.int64))
+    bounds = bounds_of(np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64))
     ids = np.array([piece_id for encoding in encodings for piece_id in encoding.ids], dtype=np.int32)
     offsets = np.array([offset for encoding in encodings for offset in encoding.offsets], dtype=np.int32)
     return ids, offsets.reshape(-1, 2), bounds

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from wwmcorpus.records import bounds_of
+
 
 @dataclass(frozen=True, slots=True)
 class AlignedBatch:
@@ -124,10 +126,3 @@ class LongWord:
 
     document: int
     num_pieces: int
-
-
-def bounds_of(lengths: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Give the bounds of runs that lie end to end: ``[2, 0, 3]`` -> ``[0, 2, 2, 5]``, int64."""
-    bounds = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=bounds[1:])
-    return bounds

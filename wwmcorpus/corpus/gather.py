@@ -8,9 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wwmcorpus.corpus.batches import bounds_of
 from wwmcorpus.corpus.shards import ShardBatch
-from wwmcorpus.records import Rows
+from wwmcorpus.records import Rows, bounds_of
 
 T = TypeVar("T", bound=np.generic)
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows, bounds_of
+from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows
 from wwmcorpus.corpus.pack_options import PackOptions
 from wwmcorpus.hashing import below, key_of, mix, within
+from wwmcorpus.records import bounds_of
 
 #: [CLS] and [SEP].
 NUM_FRAME = 2

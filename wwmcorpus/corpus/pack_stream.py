@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows, bounds_of
+from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows
 from wwmcorpus.corpus.pack_options import PackOptions
 from wwmcorpus.corpus.pack_rows import (
     NUM_FRAME,
@@ -26,6 +26,7 @@ from wwmcorpus.corpus.pack_rows import (
     frame,
     row_targets,
 )
+from wwmcorpus.records import bounds_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.corpus.batches import AlignedBatch, PackedRows, bounds_of
+from wwmcorpus.corpus.batches import AlignedBatch, PackedRows
 from wwmcorpus.corpus.pack_rows import latest_places
 from wwmcorpus.hashing import mix
+from wwmcorpus.records import bounds_of
 
 #: [CLS], and a [SEP] behind each segment.
 NUM_PAIR_FRAME = 3

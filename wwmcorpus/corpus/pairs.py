@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
-from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows, bounds_of
+from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows
 from wwmcorpus.corpus.pack_options import PackOptions
 from wwmcorpus.corpus.pack_rows import count_rows, cut_units, document_keys, drop_long_words, empty_rows, short_lengths
 from wwmcorpus.corpus.pair_rows import NUM_PAIR_FRAME, Pair, Pairs, frame_pairs
 from wwmcorpus.hashing import mix
+from wwmcorpus.records import bounds_of
 
 #: Draws of a sentence that begins a pair; rows of one segment use the numbers before these.
 _SPLIT, _COIN, _OTHER, _START, _SIDES = range(2, 7)

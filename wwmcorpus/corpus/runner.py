@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from wwmcorpus.align import AlignedLine, Aligner, Vocabulary
-from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows, bounds_of
+from wwmcorpus.corpus.batches import AlignedBatch, LongWord, PackedRows
 from wwmcorpus.corpus.documents import BATCH_CHARS, DocumentReader
 from wwmcorpus.corpus.manifest import Shard
 from wwmcorpus.corpus.pack import Packer, make_packer
@@ -31,7 +31,7 @@ from wwmcorpus.corpus.statistics import StatisticsCounter
 from wwmcorpus.corpus.tasks import Beat, Place, Task, TaskRecord, Tell
 from wwmcorpus.errors import AlignmentError, CorpusError
 from wwmcorpus.files import file_sha256, move
-from wwmcorpus.records import Document, Rejection
+from wwmcorpus.records import Document, Rejection, bounds_of
 from wwmcorpus.segment import load_segmenter, segment_line
 from wwmcorpus.text import TextLine
 
@@ -329,8 +329,7 @@ def _chunks(texts: Sequence[str]) -> list[tuple[int, int]]:
 
 def _ends_line(line: TextLine) -> NDArray[np.bool_]:
     """Say of each text, none of them empty, whether its last character is a line end."""
-    ends = np.append(line.begins[1:], len(line.codes)) - 1
-    return np.asarray(line.codes.take(ends - 1) == ord("\n"))
+    return np.asarray(line.codes.take(line.ends - 1) == ord("\n"))
 
 
 def _rejection(reason: str, document: Document, detail: str) -> Rejection:

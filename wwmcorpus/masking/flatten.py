@@ -13,7 +13,7 @@ from wwmcorpus.errors import CorpusError
 from wwmcorpus.hashing import mix
 from wwmcorpus.masking.choose import is_frame
 from wwmcorpus.masking.columns import Batch, Column, Columns, read_columns
-from wwmcorpus.records import Rows
+from wwmcorpus.records import Rows, bounds_of
 
 #: Keeps the ids made of a row's content apart from every other use of the hash.
 _CONTENT = 0x726F7773
@@ -38,7 +38,7 @@ def flatten(batch: Batch, vocabulary: Vocabulary) -> Rows:
         raise CorpusError("rows without pieces", value=columns.names, fix="Rows need input_ids.")
     lengths = columns.lists["input_ids"].lengths
     pieces = _pieces(columns.lists["input_ids"].values, vocabulary)
-    bounds = _bounds_of(lengths)
+    bounds = bounds_of(lengths)
     row_ids, pair_label = columns.numbers.get("row_ids"), columns.numbers.get("pair_label")
     rows = Rows(
         pieces,
@@ -73,12 +73,6 @@ def _factors(count: int) -> NDArray[np.uint32]:
     factors = (mix(_CONTENT, np.arange(count)) >> np.uint64(32)).astype(np.uint32)
     factors.flags.writeable = False
     return factors
-
-
-def _bounds_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    bounds = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=bounds[1:])
-    return bounds
 
 
 def _pieces(values: NDArray[np.generic], vocabulary: Vocabulary) -> NDArray[np.int32]:
@@ -183,7 +177,7 @@ def _without_padding(rows: Rows, vocabulary: Vocabulary) -> Rows:
         rows,
         input_ids=rows.input_ids[real],
         word_start=rows.word_start[real],
-        bounds=_bounds_of(lengths),
+        bounds=bounds_of(lengths),
         token_type_ids=None if rows.token_type_ids is None else rows.token_type_ids[real],
     )
 

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wwmcorpus.errors import SegmenterError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.resources import embedded_ltp_folder
@@ -85,7 +83,7 @@ class LtpPerceptronSegmenter:
         """
         words = self._predict(list(line.texts))
         inside = line.kinds != SPACE
-        cuts = cuts_of_words(line.codes, inside, np.append(line.begins[1:], len(line.codes)) - 1, words)
+        cuts = cuts_of_words(line.codes, inside, line.ends, words)
         return line.place(spans_of_texts(line.texts, words)) if cuts is None else spans_between(inside, cuts)
 
     def _predict(self, texts: list[str]) -> list[list[str]]:

@@ -29,7 +29,7 @@ from wwmcorpus.errors import AlignmentError, MissingExtraError
 from wwmcorpus.records import WordSpans
 from wwmcorpus.segment.jieba_options import JiebaOptions, without_forbidden
 from wwmcorpus.segment.spans import spans_between, spans_of_lines
-from wwmcorpus.text.line import SPACE, TextLine
+from wwmcorpus.text.line import SPACE, TextLine, ends_of
 
 # What rjieba takes for Han and jieba does not; and halves of surrogate pairs, which rjieba cannot be given.
 _APART = re.compile("([\u3400-\u4dbf\u9fd6-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f\ud800-\udfff])")
@@ -74,8 +74,7 @@ class RjiebaSegmenter:
         # To jieba a line end stands between words, and what stands on one side of it is nothing to the other: many
         # short texts are cut as one.
         joined = "\n".join(texts)
-        text_ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
-        return spans_of_lines(joined, text_ends, self._cuts(joined))
+        return spans_of_lines(joined, ends_of(texts), self._cuts(joined))
 
     def segment_line(self, line: TextLine) -> WordSpans:
         """Give the words of many texts by their places on a line.

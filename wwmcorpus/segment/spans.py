@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from wwmcorpus.errors import AlignmentError
 from wwmcorpus.records import WordSpans
+from wwmcorpus.text.line import ends_of
+from wwmcorpus.text.spaces import SPACES
 
 # Entry c is chr(c).isspace(); the last, which stands for all that follow, is False.
-_IS_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])
+_IS_SPACE = np.isin(np.arange(SPACES[-1] + 2), SPACES)
 _HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
@@ -59,7 +61,7 @@ def spans_of_texts(texts: Sequence[str], words: Sequence[Sequence[str]]) -> list
     """
     codes = code_points("\n".join(texts))
     inside = ~_is_space(codes)
-    text_ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
+    text_ends = ends_of(texts)
     cuts = cuts_of_words(codes, inside, text_ends, words)
     if cuts is None:
         return [spans_from_words(text, found) for text, found in zip(texts, words, strict=True)]
@@ -109,7 +111,7 @@ def spans_of_cuts(texts: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> li
     Returns:
         One (num_words, 2) int32 array per text.
     """
-    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
+    ends = ends_of(texts)
     inside = np.concatenate([np.empty(0, np.int64), *cuts])
     begins = np.append(0, ends[:-1] + 1)[: len(texts)]
     inside += np.repeat(begins, np.fromiter(map(len, cuts), dtype=np.int64, count=len(cuts)))

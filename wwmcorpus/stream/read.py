@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.corpus import Corpus
-from wwmcorpus.corpus.batches import bounds_of
 from wwmcorpus.masking import IGNORED_LABEL, MaskedRows, Masking, mask_rows
-from wwmcorpus.records import Rows
+from wwmcorpus.records import Rows, bounds_of
 from wwmcorpus.stream.plan import Chosen, groups_of
 
 #: Columns of ``Rows`` with one value per row.

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.masking import IGNORED_LABEL
+from wwmcorpus.records import bounds_of
 from wwmcorpus.tasks.declaration import Task
 from wwmcorpus.tasks.examples import Example, Examples, ReadingExample, TaggedExample, TextExample, joined_tokens
-from wwmcorpus.tasks.features import IGNORED, Features
+from wwmcorpus.tasks.features import Features
 from wwmcorpus.tasks.pieces import TextEncoder, TextPieces
 
 if TYPE_CHECKING:
@@ -158,11 +160,11 @@ def _tag_ids(
     task: Task, example: TaggedExample, owner: list[int | None], num_pieces: int, counts: Counter[str]
 ) -> NDArray[np.int64] | None:
     """Give each piece the tag of the first token that begins with it; no other piece is learned from."""
-    ids = np.full(num_pieces, IGNORED, dtype=np.int64)
+    ids = np.full(num_pieces, IGNORED_LABEL, dtype=np.int64)
     for token, place in enumerate(owner):
         if place is None or place >= num_pieces:
             continue
-        if ids[place] == IGNORED:
+        if ids[place] == IGNORED_LABEL:
             ids[place] = 0 if example.tags is None else task.tags.index(example.tags[token])
             continue
         counts["tokens_inside_pieces"] += 1
@@ -248,7 +250,7 @@ def _features(task: Task, rows: list[_Row], vocabulary: Vocabulary, counts: Coun
     return Features(
         input_ids=np.concatenate(ids),
         token_type_ids=np.concatenate(types),
-        bounds=np.append(0, np.cumsum(lengths, dtype=np.int64)),
+        bounds=bounds_of(np.array(lengths, dtype=np.int64)),
         examples=np.array([row.example for row in rows], dtype=np.int64),
         labels=numbers.astype(np.int64) if numbers is not None and task.kind == "classification" else numbers,
         tags=_flat_tags(rows),
@@ -269,5 +271,5 @@ def _flat_tags(rows: list[_Row]) -> NDArray[np.int64] | None:
     tags = [row.tags for row in rows if row.tags is not None]
     if len(tags) < len(rows):
         return None
-    frame = np.array([IGNORED], dtype=np.int64)
+    frame = np.array([IGNORED_LABEL], dtype=np.int64)
     return np.concatenate([part for own in tags for part in (frame, own, frame)])

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Where nothing is to be learned: what the loss functions of torch leave out.
-IGNORED = -100
+from wwmcorpus.masking import IGNORED_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class Features:
         if self.answers is not None:
             batch |= {"start_positions": self.answers[chosen, 0], "end_positions": self.answers[chosen, 1]}
         elif self.tags is not None:
-            batch["labels"] = padded(self.tags, IGNORED)
+            batch["labels"] = padded(self.tags, IGNORED_LABEL)
         elif self.labels is not None:
             batch["labels"] = self.labels[chosen]
         return batch

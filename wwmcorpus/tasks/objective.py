@@ -18,8 +18,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.masking import IGNORED_LABEL
 from wwmcorpus.tasks.declaration import Task
-from wwmcorpus.tasks.features import IGNORED
 from wwmcorpus.tasks.forward import TaskOutputs, TaskRows, forward_task
 from wwmcorpus.tasks.settings import IntermediateLosses
 from wwmcorpus.tasks.student import TaskStudent
@@ -113,7 +113,7 @@ class TaskObjective(Learning):
         """Count labels: one a row, of labelling one a labelled piece."""
         labels = batch["labels"]
         is_of_pieces = self._parts[int(batch["task"][0])].task.kind == "labelling"
-        return int((labels != IGNORED).sum()) if is_of_pieces else len(labels)
+        return int((labels != IGNORED_LABEL).sum()) if is_of_pieces else len(labels)
 
     def micro_batches(self, rows: Mapping[str, Tensor]) -> list[TaskRows]:
         """Make a micro-batch of rows, all of one task."""
@@ -166,7 +166,7 @@ class TaskObjective(Learning):
         counted_M = None
         if part.task.kind == "labelling":
             assert batch.labels is not None
-            counted_M = (batch.labels != IGNORED).float().flatten()
+            counted_M = (batch.labels != IGNORED_LABEL).float().flatten()
         temperature = scheduled_temperature(part.losses, self._progress)
         total = soft_label_sum(part.losses, student_MV, teacher_MV, None, temperature, counted_M)
         return total / 2 if part.task.kind == "reading" else total
@@ -239,5 +239,5 @@ def _hard_sum(task: Task, ours: TaskOutputs, batch: TaskRows) -> Tensor:
     found = _vectors(task, ours.logits, batch).float()
     if task.kind == "regression":
         return (found[:, 0] - batch.labels).square().sum()
-    total = functional.cross_entropy(found, batch.labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    total = functional.cross_entropy(found, batch.labels.flatten(), ignore_index=IGNORED_LABEL, reduction="sum")
     return total / 2 if task.kind == "reading" else total

@@ -8,13 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wwmcorpus.align import Vocabulary, load_tokenizer
 from wwmcorpus.errors import ConfigError, TrainingError
-from wwmcorpus.files import remove_folder, write_json
+from wwmcorpus.files import remove_folder
 from wwmcorpus.tasks.batches import TaskBatches
 from wwmcorpus.tasks.data import TaskData, read_data
 from wwmcorpus.tasks.declaration import load_task
@@ -28,7 +27,7 @@ from wwmcorpus.tasks.teachers import Teachers, cached_logits, check_vocabulary
 from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.export import staged_folder
 from wwmcorpus.training.reporting import METRICS_FILE, Reporter
-from wwmcorpus.training.results import RUN_FILE, check_free_or_run, read_run, run_identity, weights_sha256
+from wwmcorpus.training.results import check_free_or_run, read_run, run_identity, weights_sha256, write_run
 from wwmcorpus.training.runs import CHECKPOINT_FOLDER
 from wwmcorpus.training.settings import DistillLosses
 from wwmcorpus.training.state import load_weights
@@ -176,7 +175,8 @@ def _run(job: _Job, console: Console | None) -> TaskResult:
             for model, of in zip(student.models, data, strict=True):
                 place = folder / of.task.name if len(data) > 1 else folder
                 write_task_model(place, model, tokenizer, of, result, evaluation.history, job.recipe)
-            _write_run(folder, identity, result, data)
+            counts = {of.task.name: of.counts() for of in data}
+            write_run(folder, identity, {"made": result.content(), "data": counts})
             remove_folder(folder / CHECKPOINT_FOLDER)
     accelerator.wait_for_everyone()
     return result
@@ -249,10 +249,3 @@ def _keep_best(objective: TaskObjective, checkpoints: Checkpoints, best_step: in
             fix="Delete the folder of the run to begin anew.",
         )
     load_weights(objective, found.tensors("model"), str(found.path))
-
-
-def _write_run(folder: Path, identity: dict[str, Any], result: TaskResult, data: Sequence[TaskData]) -> None:
-    versions = {name: version(name) for name in ("torch", "transformers")}
-    counts = {of.task.name: of.counts() for of in data}
-    content = {"identity": identity, "made": result.content(), "data": counts, "versions": versions}
-    write_json(folder / RUN_FILE, content)

@@ -28,7 +28,7 @@ from wwmcorpus.tasks.forward import TaskOutputs, TaskRows, forward_task
 from wwmcorpus.tasks.heads import load_teacher
 from wwmcorpus.tasks.predict import predict_logits
 from wwmcorpus.tasks.settings import TaughtTask
-from wwmcorpus.training.teacher_cache import weights_sha256
+from wwmcorpus.training.teacher_cache import model_sha256
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def cached_logits(
     """
     seen = hashlib.sha256(f"{fingerprint(features)} {precision} {teachers.weights[number]}".encode())
     for model in teachers.models[number]:
-        seen.update(weights_sha256(model).encode())
+        seen.update(model_sha256(model).encode())
     path = folder / f"{seen.hexdigest()[:32]}.npy"
     try:
         if not path.is_file():

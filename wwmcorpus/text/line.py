@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.errors import AlignmentError
-from wwmcorpus.records import WordSpans
+from wwmcorpus.records import WordSpans, bounds_of
 from wwmcorpus.text.han import HAN_BLOCKS
+from wwmcorpus.text.spaces import SPACES
 
-#: No whitespace lies above U+3000: asking every code point would take a third of a second in each worker.
-_BEHIND_SPACES = 0x3001
 #: Kinds of characters.
 OTHER, HAN, SPACE = 0, 1, 2
 
@@ -45,8 +44,7 @@ class TextLine:
         Raises:
             AlignmentError: a text holds half of a surrogate pair, which no tokenizer reads.
         """
-        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        begins = (np.cumsum(lengths + 1) - lengths - 1).astype(np.int32)
+        begins = np.append(0, ends_of(texts) + 1)[: len(texts)].astype(np.int32)
         text = "\n".join([*texts, ""])
         try:
             codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
@@ -59,11 +57,15 @@ class TextLine:
             ) from None
         return cls(texts, text, codes, _kinds().take(codes), begins)
 
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Where each text ends, (num_texts,) int64: the place of the line break behind it."""
+        return np.append(self.begins, len(self.codes))[1:] - 1
+
     def place(self, spans: Sequence[WordSpans]) -> WordSpans:
         """Give, for the spans of each text, where they lie on the line: (num_spans, 2) int32."""
         flat = np.concatenate([np.empty((0, 2), dtype=np.int32), *spans])
-        bounds = np.append(0, np.cumsum(np.fromiter(map(len, spans), dtype=np.int64, count=len(spans))))
-        return flat + self.shifts(bounds)[:, None]
+        return flat + self.shifts(bounds_of(np.fromiter(map(len, spans), dtype=np.int64, count=len(spans))))[:, None]
 
     def shifts(self, bounds: NDArray[np.int64]) -> NDArray[np.int32]:
         """Give, for things counted by text, where the text of each begins.
@@ -81,6 +83,11 @@ class TextLine:
         return _text_at(self.begins, position)
 
 
+def ends_of(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Give where each of some texts ends when they are joined by line breaks: ``["他", "ab"]`` -> ``[1, 4]``, int64."""
+    return np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1) - 1
+
+
 def _text_at(begins: NDArray[np.int32], position: int) -> int:
     return int(np.searchsorted(begins, position, side="right")) - 1
 
@@ -91,5 +98,5 @@ def _kinds() -> NDArray[np.uint8]:
     kinds = np.full(sys.maxunicode + 1, OTHER, dtype=np.uint8)
     for first, last in HAN_BLOCKS:
         kinds[first : last + 1] = HAN
-    kinds[[code for code in range(_BEHIND_SPACES) if chr(code).isspace()]] = SPACE
+    kinds[list(SPACES)] = SPACE
     return kinds

@@ -19,6 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from wwmcorpus.text.line import ends_of
+from wwmcorpus.text.spaces import SPACES
+
 _MARKS = "。！？!?…⋯｡‼⁇⁈⁉"
 _CLOSERS = "”’」』）)]】》〉〕｝}＂＇﹂﹄\"'"
 _GOES_ON = "，、；：,;:"
@@ -51,12 +54,11 @@ def split_sentences(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]
         The sentences that ``sentence_spans`` finds in each text, in order, and the number of the text of each, int64.
     """
     joined = "\n".join(texts)
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    text_ends = np.cumsum(lengths + 1) - 1
+    text_ends = ends_of(texts)
     # A line end ends a sentence, so none goes on into the next text; what holds the line end is cut before it.
     ends = np.union1d(_ends(joined), text_ends)
     home = np.searchsorted(text_ends, ends)
-    begins = np.maximum(np.append(0, ends)[:-1], (text_ends - lengths)[home])
+    begins = np.maximum(np.append(0, ends)[:-1], np.append(0, text_ends + 1)[home])
     real = ends > begins
     bounds = zip(begins[real].tolist(), ends[real].tolist(), strict=True)
     return [joined[begin:end] for begin, end in bounds], home[real]
@@ -101,5 +103,5 @@ def _kinds() -> NDArray[np.uint8]:
     kinds = np.zeros(0x10000, dtype=np.uint8)
     for kind, characters in ((_MARK, _MARKS), (_CLOSER, _CLOSERS), (_GO_ON, _GOES_ON), (_LINE_END, "\n")):
         kinds[[ord(character) for character in characters]] = kind
-    kinds[[code for code in range(0x3001) if chr(code).isspace() and chr(code) != "\n"]] = _BLANK
+    kinds[[code for code in SPACES if chr(code) != "\n"]] = _BLANK
     return kinds

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import BertForMaskedLM
 
 from wwmcorpus.errors import TrainingError
+from wwmcorpus.masking import IGNORED_LABEL
 from wwmcorpus.training.heads import forward_masked, micro_batches
 from wwmcorpus.training.losses import hard_label_sum
 
@@ -78,7 +79,7 @@ class _Tally:
         if "word_start" not in batch:
             self.knows_words = False
             return
-        words = word_numbers(batch["word_start"])[batch["labels"] != -100]
+        words = word_numbers(batch["word_start"])[batch["labels"] != IGNORED_LABEL]
         _, members, sizes = torch.unique_consecutive(words, return_inverse=True, return_counts=True)
         num_right = torch.zeros_like(sizes).index_add_(0, members, right.to(sizes.dtype))
         self.num_words += len(sizes)
@@ -192,6 +193,6 @@ def unigram_baseline(
     nats, best = -(counts / counts.sum()).log(), int(counts.argmax())
     tally = _Tally()
     for batch in batches:
-        targets = batch["labels"][batch["labels"] != -100]
+        targets = batch["labels"][batch["labels"] != IGNORED_LABEL]
         tally.add(batch, float(nats[targets].sum()), targets == best)
     return tally.figures()

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM, BertForMaskedLM, PreT
 from transformers.utils import logging as transformers_logging
 
 from wwmcorpus.errors import ConfigError, choices
+from wwmcorpus.masking import IGNORED_LABEL
 from wwmcorpus.training.attention import Attention, capture_attention
 
 #: What batches of sentence pairs have beside the others.
@@ -106,7 +107,7 @@ def micro_batches(batch: Mapping[str, Tensor], size: int | None = None) -> list[
     for begin in range(0, num_rows, step):
         ids, mask, labels = (batch[name][begin : begin + step] for name in ("input_ids", "attention_mask", "labels"))
         flat_labels = labels.reshape(-1)
-        positions_M = torch.nonzero(flat_labels != -100).squeeze(-1)
+        positions_M = torch.nonzero(flat_labels != IGNORED_LABEL).squeeze(-1)
         segments, pairs = (batch[name][begin : begin + step] if name in batch else None for name in PAIR_COLUMNS)
         cuts.append(MicroBatch(ids, mask, positions_M, flat_labels[positions_M], None, segments, pairs))
     return cuts

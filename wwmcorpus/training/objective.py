@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import BertForMaskedLM, PreTrainedModel
 
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.masking import IGNORED_LABEL
 from wwmcorpus.training.attention import capture_attention
 from wwmcorpus.training.flops import step_flops
 from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked, micro_batches
@@ -107,7 +108,7 @@ class Objective(Learning):
 
     def num_labels(self, batch: Mapping[str, Tensor]) -> int:
         """Count masked positions."""
-        return int((batch["labels"] != -100).sum())
+        return int((batch["labels"] != IGNORED_LABEL).sum())
 
     def micro_batches(self, rows: Mapping[str, Tensor]) -> list[MicroBatch]:
         """Make a micro-batch of rows."""

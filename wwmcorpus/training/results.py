@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ class RunResult:
             "student after": self.after,
         }
         return {name: figures for name, figures in rows.items() if figures is not None}
+
+    def content(self) -> dict[str, Any]:
+        """Give what ``run.json`` says of the run."""
+        rows = {name: getattr(self, name) for name in ("baseline", "before", "after", "teacher")}
+        return {
+            "made": {"steps": self.steps, "seconds": round(self.seconds, 3)},
+            "figures": {name: None if row is None else row.content() for name, row in rows.items()},
+        }
 
     def summary(self) -> str:
         """Give the lines that a command ends with: where the model lies, and its figures on held-out text."""
@@ -114,12 +123,10 @@ def weights_sha256(name: str | None) -> str | None:
     return hashlib.sha256("".join(hashes).encode()).hexdigest() if len(hashes) > 1 else next(iter(hashes), None)
 
 
-def write_run(folder: Path, identity: Mapping[str, Any], result: RunResult, versions: Mapping[str, str]) -> None:
-    """Write ``run.json``."""
-    made = {"steps": result.steps, "seconds": round(result.seconds, 3)}
-    figures = {name: getattr(result, name) for name in ("baseline", "before", "after", "teacher")}
-    plain = {name: None if row is None else row.content() for name, row in figures.items()}
-    write_json(folder / RUN_FILE, {"identity": identity, "made": made, "figures": plain, "versions": dict(versions)})
+def write_run(folder: Path, identity: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    """Write ``run.json``: what decided the run, what it made, and the versions of the libraries that made it."""
+    versions = {name: version(name) for name in ("torch", "transformers")}
+    write_json(folder / RUN_FILE, {"identity": identity, **content, "versions": versions})
 
 
 def find_run(output: Path, identity: Mapping[str, Any]) -> RunResult | None:

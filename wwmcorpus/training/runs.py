@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +36,7 @@ from wwmcorpus.training.results import (
 )
 from wwmcorpus.training.settings import DistillConfig, PretrainConfig, TwoStageConfig
 from wwmcorpus.training.students import build_student, freeze, set_output_bias, student_config
-from wwmcorpus.training.teacher_cache import TeacherCache
-from wwmcorpus.training.teacher_cache import weights_sha256 as teacher_sha256
+from wwmcorpus.training.teacher_cache import TeacherCache, model_sha256
 from wwmcorpus.training.teacher_gate import check_knowledge, check_tokenizer
 from wwmcorpus.training.trainer import Trainer, make_accelerator
 
@@ -100,11 +98,12 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
     started, training, output = time.perf_counter(), config.training, Path(config.output)
     check_free_or_run(output)
     corpus = open_corpus(config.corpus)
-    identity = _identity(config, corpus)
+    validation = None if config.validation is None else open_corpus(config.validation)
+    identity = _identity(config, corpus, validation)
     finished = find_run(output, identity)
     if finished is not None:
         return finished
-    held_out = _held_out(config, corpus)
+    held_out = _held_out(config, corpus, validation)
     teacher = _teacher(config, corpus)
     objective, first_weights = _objective(config, corpus, teacher)
     accelerator = make_accelerator(training, find_unused_parameters=not objective.needs_logits)
@@ -152,15 +151,14 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
             card = model_card(output.name, corpus.signature, corpus.fingerprint, recipe, result.figures)
             (folder / "README.md").write_text(card, encoding="utf-8")
             _draw({output.name: folder / METRICS_FILE}, folder / CURVES_FILE)
-            write_run(folder, identity, result, {name: version(name) for name in ("torch", "transformers")})
+            write_run(folder, identity, result.content())
     accelerator.wait_for_everyone()
     return result
 
 
-def _identity(config: PretrainConfig, corpus: Corpus) -> dict[str, Any]:
+def _identity(config: PretrainConfig, corpus: Corpus, validation: Corpus | None) -> dict[str, Any]:
     """Give what decides the run: its settings, and hashes of the corpora, models and lists of words that it reads."""
-    validation = None if config.validation is None else open_corpus(config.validation).fingerprint
-    hashes = {"corpus": corpus.fingerprint, "validation": validation}
+    hashes = {"corpus": corpus.fingerprint, "validation": None if validation is None else validation.fingerprint}
     if isinstance(config, DistillConfig):
         hashes["teacher"] = weights_sha256(config.teacher)
     if config.init is not None:
@@ -186,7 +184,7 @@ def _cache(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | No
     if training.teacher_cache is None or teacher is None:
         return None
     identity = {
-        "teacher": teacher_sha256(teacher),
+        "teacher": model_sha256(teacher),
         "corpus": corpus.fingerprint,
         "masking": config.masking.identity(),
         "seed": training.seed,
@@ -246,11 +244,10 @@ def _source(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | N
     return load_with_pair_head(config.init.weights, source) if config.pair_weight else source
 
 
-def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:
+def _held_out(config: PretrainConfig, corpus: Corpus, validation: Corpus | None) -> Batches:
     """Give the fixed batches of every evaluation, the same on every rank; none without a validation corpus."""
-    if config.validation is None:
+    if validation is None:
         return []
-    validation, training = open_corpus(config.validation), config.training
     if validation.vocabulary.sha256 != corpus.vocabulary.sha256:
         raise ConfigError(
             f"training and validation corpus have different vocabularies, {corpus.vocabulary.sha256[:8]} and "
@@ -258,7 +255,7 @@ def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:
             where="validation",
             fix="Build both with one tokenizer.",
         )
-    num_rows = min(len(validation), training.evaluation_rows)
+    num_rows = min(len(validation), config.training.evaluation_rows)
     if not num_rows:
         raise ConfigError(
             "the validation corpus is empty",
@@ -269,7 +266,11 @@ def _held_out(config: PretrainConfig, corpus: Corpus) -> Batches:
     # An epoch leaves out an incomplete last batch: of the sizes that suit a CPU, take the one that leaves out least.
     size = min(range(min(num_rows, 16), min(num_rows, 32) + 1), key=lambda rows: (num_rows % rows, -rows))
     stream = Stream(validation, size, EVALUATION_SEED, masking=_hiding(config.masking))
-    return [stream.batch(draw, index) for draw in range(training.evaluation_draws) for index in range(num_rows // size)]
+    return [
+        stream.batch(draw, index)
+        for draw in range(config.training.evaluation_draws)
+        for index in range(num_rows // size)
+    ]
 
 
 def _hiding(masking: WordPredictingMasking) -> WordPredictingMasking:

@@ -72,7 +72,7 @@ def rows_of(batch: MicroBatch) -> Rows:
     return Rows(keys, np.diff(cuts).tolist())
 
 
-def weights_sha256(model: nn.Module) -> str:
+def model_sha256(model: nn.Module) -> str:
     """Give the sha256 of a model's weights, wherever they came from."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

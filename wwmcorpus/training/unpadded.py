@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wwmcorpus.masking import IGNORED_LABEL
 from wwmcorpus.training.cuts import row_lengths
 from wwmcorpus.training.heads import MicroBatch, RowEnds
 from wwmcorpus.training.learning import Learning
@@ -100,7 +101,7 @@ def _joined(rows: Mapping[str, Tensor], lengths: Tensor) -> MicroBatch:
     columns = torch.arange(rows["input_ids"].shape[1]).expand(len(lengths), -1)
     inside = columns < lengths.unsqueeze(1)
     labels = rows["labels"][inside]
-    positions_M = torch.nonzero(labels != -100).squeeze(-1)
+    positions_M = torch.nonzero(labels != IGNORED_LABEL).squeeze(-1)
     ends = functional.pad(lengths.cumsum(0), (1, 0)).to(torch.int32)
     ids_BL = rows["input_ids"][inside].unsqueeze(0)
     return MicroBatch(
