@@ -11,6 +11,7 @@ from task_fakes import write_model
 from transformers import AutoModelForSequenceClassification
 
 from wwmcorpus import cli
+from wwmcorpus.tasks import load_task
 
 PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
 
@@ -48,16 +49,21 @@ def test_from_a_general_teacher_to_a_student_of_a_task(places, recipe, monkeypat
         *changed(model=places / "teacher", output=task / "teacher"),
         *(each.format("training") for each in short),
     )
-    taught = changed(teacher=task / "teacher")
-    one = [*taught, *changed(student=places / "student", output=task / "one"), "--set", "intermediate.epochs=0.4"]
+    train = task / "train.augmented.tsv"
+    recipe("augment", *changed(model=places / "teacher", output=train), "--set", "num_workers=0")
+    declared = load_task("sample_data/tasks/sentiment/task.toml")
+    texts, more = ({(each.text_a, each.label) for each in declared.read(path)} for path in (declared.train, train))
+    assert texts < more
+    taught = changed(teacher=task / "teacher", train=train)
+    one = [*taught, *changed(student=places / "student", output=task / "one"), "--set", "intermediate.epochs=0.1"]
     recipe("task_stage_one", *one)
     two = changed(student=task / "one", output=task / "two", cache=task / "logits")
-    recipe("task_stage_two", *taught, *two, "--set", "prediction.epochs=0.4")
+    recipe("task_stage_two", *taught, *two, "--set", "prediction.epochs=0.1")
     assert "best at step 2: accuracy" in capsys.readouterr().out
     assert AutoModelForSequenceClassification.from_pretrained(task / "two").config.num_hidden_layers == 2
     # The command finds what the recipe made: they are the same job.
     file = str(PIPELINES / "configs" / "task_stage_two.toml")
-    arguments = ["distill-task", "--config", file, *taught, *two, "--set", "prediction.epochs=0.4"]
+    arguments = ["distill-task", "--config", file, *taught, *two, "--set", "prediction.epochs=0.1"]
     assert not command(monkeypatch, *arguments)
     assert "finished before, not run again" in capsys.readouterr().out
 

@@ -1,0 +1,230 @@
+"""What each step of the road to a task is worth: the teacher, the student alone, distilled, and distilled on variants.
+
+    python benchmarks/task_road.py --teacher TEACHER --student STUDENT --vectors WORDS.txt \
+        --task chnsenticorp train.tsv dev.tsv --task ocnli train.json dev.json --task cmrc2018 train.json dev.json
+
+TEACHER and STUDENT are general models of one vocabulary, such as ``two_stage.py`` makes. For each task and seed five
+runs: the teacher is fine-tuned (once, with the first seed); the student is fine-tuned; TinyBERT's two stages distil it
+on the examples; the same with as many examples again as variants; and, as a control, the student from random weights
+is fine-tuned. Scores are those of the best evaluation on the development file, which is what is published of these
+tasks, so all are a little too good, alike. ``--rows`` takes the first so many training rows or questions.
+
+Every finished run stays in the work folder and is not run again; results/task_road.json is written after each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from measure import machine, write_result
+from transformers import AutoConfig, BertForMaskedLM
+
+from wwmcorpus import DistillTaskConfig, FinetuneConfig, load_tokenizer
+from wwmcorpus.align.tokenizers import save_tokenizer
+from wwmcorpus.tasks.augment.job import augment
+from wwmcorpus.tasks.augment.settings import AugmentConfig
+from wwmcorpus.tasks.declaration import load_task
+from wwmcorpus.tasks.results import TaskStages
+from wwmcorpus.tasks.runs import run_distill_task, run_finetune
+
+PACKAGES = ("torch", "transformers", "accelerate", "numpy")
+#: Lines of the table, in order.
+NAMES = {
+    "teacher": "teacher, fine-tuned",
+    "random": "student without pretraining, fine-tuned",
+    "finetune": "student, fine-tuned",
+    "distill": "student, distilled",
+    "augment": "student, distilled on variants too",
+}
+Scores = dict[str, dict[int, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A task, its files, and where its runs lie."""
+
+    task: str
+    train: Path
+    validation: Path
+    work: Path
+    max_length: int
+
+    def source(self, train: Path | None = None) -> dict[str, Any]:
+        """Give what all runs on the task share."""
+        files = {"train": str(train or self.train), "validation": str(self.validation)}
+        return {"task": self.task, **files, "max_length": self.max_length}
+
+
+def main() -> None:
+    """Run what is not there yet, print a table of each task, write results/task_road.json after each run."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--teacher", required=True, help="folder of a general model")
+    arguments.add_argument("--student", required=True, help="folder of a smaller one of the same vocabulary")
+    arguments.add_argument("--vectors", required=True, help="what wwmcorpus train-vectors wrote")
+    arguments.add_argument("--task", nargs=3, action="append", required=True, metavar=("NAME", "TRAIN", "DEV"))
+    arguments.add_argument("--work", type=Path, default=Path("runs/task_road"))
+    arguments.add_argument("--rows", type=int, help="training rows, or questions, of each task; default: all")
+    arguments.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    arguments.add_argument("--epochs", type=float, default=3.0, help="of fine-tuning and of each stage of distillation")
+    arguments.add_argument("--variants", type=int, default=4, help="of each example")
+    arguments.add_argument("--learning-rate", type=float, default=3e-4, help="of the student; half of it the teacher's")
+    arguments.add_argument("--minutes", type=float, help="begin no run after so many")
+    arguments.add_argument("--result", default="task_road", help="name of the file in results/")
+    given = arguments.parse_args()
+    begin, done = time.monotonic(), {}
+    for name, train, validation in given.task:
+        length = 192 if load_task(name).kind == "reading" else 128
+        place = Place(name, first_rows(name, Path(train), given), Path(validation), given.work / name, length)
+        done[name] = {key: {} for key in NAMES}
+        for seed in given.seeds:
+            for key in NAMES:
+                if key == "teacher" and seed != given.seeds[0]:
+                    continue
+                if given.minutes is not None and time.monotonic() - begin > 60 * given.minutes:
+                    print(f"{name}, {key}, seed {seed} and what follows: left out after {given.minutes} minutes")
+                    break
+                done[name][key][seed] = run(key, place, seed, given)
+                print(f"{name}, {NAMES[key]}, seed {seed}: {done[name][key][seed]}", flush=True)
+                write_result(given.result, report(done, given))
+        print("\n".join(table(name, done[name])), flush=True)
+
+
+def first_rows(task: str, path: Path, given: argparse.Namespace) -> Path:
+    """Write the first so many rows of a training file, or questions of reading comprehension, and give the file."""
+    if given.rows is None:
+        return path
+    text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("utf-8")
+    made: Path = given.work / f"{task}.{given.rows}{path.suffixes[-2 if path.suffix == '.gz' else -1]}"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    if load_task(task).kind == "reading":
+        articles = json.loads(text)["data"]
+        behind = accumulate(sum(len(passage["qas"]) for passage in article["paragraphs"]) for article in articles)
+        number = sum(count < given.rows for count in behind) + 1
+        made.write_text(json.dumps({"data": articles[:number]}, ensure_ascii=False), "utf-8")
+    else:
+        num_header = int(path.suffix == ".tsv")
+        made.write_text("\n".join(text.split("\n")[: given.rows + num_header]) + "\n", "utf-8")
+    return made
+
+
+def run(key: str, place: Place, seed: int, given: argparse.Namespace) -> dict[str, float]:
+    """Run one line of the table with one seed, or find it; give its scores."""
+    folder = place.work / (key if key == "teacher" else f"{key}_{seed}")
+    if key in ("distill", "augment"):
+        return distilled(place, folder, seed, given, variants_of(place, given) if key == "augment" else None)
+    model = {"teacher": given.teacher, "finetune": given.student}.get(key) or random_weights(given)
+    rate = given.learning_rate / 2 if key == "teacher" else given.learning_rate
+    training = {"epochs": given.epochs, "learning_rate": rate, "seed": seed, "log_every": 50}
+    config = FinetuneConfig(**place.source(), model=str(model), output=str(folder), training=training)
+    return dict(run_finetune(config).scores or {})
+
+
+def distilled(place: Place, folder: Path, seed: int, given: argparse.Namespace, train: Path | None) -> dict[str, float]:
+    """Distil the student in both stages."""
+    shared = {"epochs": given.epochs, "learning_rate": given.learning_rate, "seed": seed, "log_every": 50}
+    result = run_distill_task(
+        DistillTaskConfig(
+            **place.source(train),
+            teacher=str(place.work / "teacher"),
+            student=given.student,
+            output=str(folder),
+            cache=str(place.work / "logits"),
+            intermediate={**shared, "schedule": "constant", "warmup_fraction": 0.0},
+            prediction={**shared, "losses": {"hard_weight": 1.0}},
+        )
+    )
+    assert isinstance(result, TaskStages)
+    return dict(result.prediction.scores or {})
+
+
+def variants_of(place: Place, given: argparse.Namespace) -> Path:
+    """Augment the training file by the neighbours of words among the vectors, once."""
+    made = place.work / f"train.augmented{place.train.suffixes[-2 if place.train.suffix == '.gz' else -1]}"
+    if not made.is_file():
+        config = AugmentConfig(
+            task=place.task,
+            input=str(place.train),
+            output=str(made),
+            vectors=given.vectors,
+            num_variants=given.variants,
+            num_workers=0,
+        )
+        print(augment(config))
+    return made
+
+
+def random_weights(given: argparse.Namespace) -> Path:
+    """Give a folder with a model of the student's shape that has learned nothing."""
+    folder: Path = given.work / "random"
+    if not folder.is_dir():
+        import torch
+
+        torch.manual_seed(0)
+        BertForMaskedLM(AutoConfig.from_pretrained(given.student)).save_pretrained(folder)
+        save_tokenizer(load_tokenizer(given.student), folder)
+    return folder
+
+
+def report(done: Mapping[str, Scores], given: argparse.Namespace) -> dict[str, Any]:
+    """Give everything that the result file holds."""
+    settings = {key: getattr(given, key) for key in ("rows", "seeds", "epochs", "variants", "learning_rate")}
+    models = {name: shape(getattr(given, name)) for name in ("teacher", "student")}
+    return {
+        "machine": machine(PACKAGES),
+        "settings": settings,
+        "models": models,
+        "summary": {task: summary(scores) for task, scores in done.items()},
+        "scores": {
+            task: {k: {str(s): v for s, v in x.items()} for k, x in all_.items()} for task, all_ in done.items()
+        },
+    }
+
+
+def shape(folder: str) -> dict[str, int]:
+    """Give the size of a model."""
+    config = AutoConfig.from_pretrained(folder)
+    return {"layers": config.num_hidden_layers, "hidden": config.hidden_size, "pieces": config.vocab_size}
+
+
+def summary(scores: Scores) -> dict[str, dict[str, Any]]:
+    """Give mean and sample deviation over seeds of every metric."""
+    found = {}
+    for key, by_seed in scores.items():
+        metrics = sorted({name for row in by_seed.values() for name in row})
+        found[key] = {name: spread([row[name] for row in by_seed.values()]) for name in metrics}
+    return found
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Give mean, deviation and number."""
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.mean(values), "deviation": deviation, "seeds": len(values)}
+
+
+def table(task: str, scores: Scores) -> list[str]:
+    """Give the lines of a task's table, in percent."""
+    rows = summary(scores)
+    metrics = list(next((row for row in rows.values() if row), {}))
+    lines = [f"| {task} | seeds | " + " | ".join(metrics) + " |", "|" + "---|" * (len(metrics) + 2)]
+    for key, row in rows.items():
+        if row:
+            cells = [
+                f"{100 * row[name]['mean']:.2f}"
+                + (f" ± {100 * row[name]['deviation']:.2f}" if row[name]["deviation"] is not None else "")
+                for name in metrics
+            ]
+            lines.append(f"| {NAMES[key]} | {row[metrics[0]]['seeds']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
