@@ -374,3 +374,17 @@ def test_a_model_is_known_by_its_weight_files(tmp_path, files):
     assert before is not None
     (tmp_path / files[-1]).write_bytes(b"other weights")
     assert weights_sha256(str(tmp_path)) not in (None, before)
+
+
+def test_a_model_of_the_hub_is_known_by_its_commit(tmp_path, monkeypatch):
+    cached = tmp_path / "models--who--what"
+    for commit in ("a" * 40, "b" * 40):
+        (cached / "snapshots" / commit).mkdir(parents=True)
+        (cached / "snapshots" / commit / "config.json").write_text('{"model_type": "bert"}', "utf-8")
+    (cached / "refs").mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for commit in ("a" * 40, "b" * 40):
+        (cached / "refs" / "main").write_text(commit, "utf-8")
+        assert weights_sha256("who/what") == commit
+    assert weights_sha256("who/nobody") is None

@@ -115,12 +115,24 @@ def run_identity(config: Mapping[str, Any], fingerprints: Mapping[str, str | Non
 
 
 def weights_sha256(name: str | None) -> str | None:
-    """Give the sha256 of a model's weight files in a folder; None where there are none, as with a hub id."""
+    """Give the sha256 of the weight files in a folder, or the commit of a model on the hub; None where neither is."""
     if name is None:
         return None
     paths = sorted(path for pattern in _WEIGHTS for path in Path(name).glob(pattern))
     hashes = [file_sha256(path) for path in paths]
+    if not hashes and not Path(name).exists():
+        return _hub_commit(name)
     return hashlib.sha256("".join(hashes).encode()).hexdigest() if len(hashes) > 1 else next(iter(hashes), None)
+
+
+def _hub_commit(name: str) -> str | None:
+    """Give the commit that a hub id stands for now; None where there is no such model, which loading it will tell."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    try:
+        return extract_commit_hash(cached_file(name, "config.json"), None)
+    except (OSError, ValueError):
+        return None
 
 
 def write_run(folder: Path, identity: Mapping[str, Any], content: Mapping[str, Any]) -> None:
