@@ -16,6 +16,7 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
     PreTrainedModel,
 )
@@ -152,10 +153,11 @@ def test_export_gives_a_folder_that_transformers_opens(classifier: Path, tmp_pat
     assert not list(tmp_path.glob(".*"))  # no attempt is left behind
 
 
-def test_onnx_gives_what_torch_gives(tmp_path: Path) -> None:
+# The first has a pooler and one output, the other an output for beginnings and one for ends.
+@pytest.mark.parametrize("kind", [BertForSequenceClassification, BertForQuestionAnswering])
+def test_onnx_gives_what_torch_gives(tmp_path: Path, kind: type[PreTrainedModel]) -> None:
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    kind = BertForSequenceClassification  # pooler and classifier are other operations in ONNX than the layers
     run = saved(tmp_path / "run", kind)
     made = export_model(str(run), tmp_path / "out", onnx=True, int8_tolerance=0.3, seconds=0.0)
     files = made.onnx

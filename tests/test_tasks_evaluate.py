@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from task_fakes import stops_at
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from wwmcorpus import cli
@@ -21,6 +22,7 @@ from wwmcorpus.errors import ConfigError, InterruptedJobError, TrainingError
 from wwmcorpus.models.latency import Latency
 from wwmcorpus.models.parameters import Sizes
 from wwmcorpus.tasks import load_task
+from wwmcorpus.tasks import runs as task_runs
 from wwmcorpus.tasks.evaluate import EvaluateConfig, job, plots, pool
 from wwmcorpus.tasks.evaluate.cells import Cell, CellResult, find_result, plan_cells, write_request
 from wwmcorpus.tasks.evaluate.page import page
@@ -183,6 +185,23 @@ def test_evaluate_and_go_on(models: Path, tmp_path: Path, monkeypatch: pytest.Mo
     other = settings(models, tmp_path / "out", tasks=[{"task": SENTIMENT, "max_length": 20}], **alone)
     with pytest.raises(ConfigError, match=r"finetune\.max_length was 24, now 20"):
         job.evaluate(other)
+
+
+def test_a_stop_amid_a_training_changes_nothing(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    alone = {"models": [str(models / "little")], "teacher": None, "latency": False, "weights": "best"}
+    whole = job.evaluate(settings(models, tmp_path / "whole", **alone))
+    with monkeypatch.context() as patch:
+        patch.setattr(task_runs, "TaskBatches", stops_at(4))
+        with pytest.raises(InterruptedJobError):
+            job.evaluate(settings(models, tmp_path / "stopped", **alone))
+    assert list((tmp_path / "stopped").rglob("checkpoints/step-*"))
+    stopped = job.evaluate(settings(models, tmp_path / "stopped", **alone))
+    assert scores_of(stopped) == scores_of(whole)
+
+
+def scores_of(made: Evaluation) -> list[Any]:
+    return [trial.scores for tasks in made.entries.values() for entry in tasks.values() for trial in entry.trials]
 
 
 def test_a_failed_run_stops_no_other(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
