@@ -62,6 +62,7 @@ def run(options: argparse.Namespace, losses: dict[str, Any], seed: int) -> dict[
             "precision": options.precision,
             "device": options.device,
             "checkpoint_every": None,
+            "evaluation_rows": 1000,
             "log_every": 100,
             "seed": seed,
         }
