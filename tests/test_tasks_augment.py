@@ -124,6 +124,28 @@ def test_which_words_may_change(tmp_path: Path) -> None:
         load_stop_words(str(tmp_path / "mine.txt"))
 
 
+NEGATIONS = "不是 不能 不会 不要 不好 无法 无人 从未 并非 毫无 未必 不曾 决不 绝不 没什么 否则 没法 無法 沒什麼 並非"
+NUMBERS = "三十 三十本 五百元 两次 兩次 半年 第二 万亿 〇"
+FUNCTION_WORDS = "沒有 這 這些 與 他們 們 裡 裏 為 爲 說 還 讓 著 別"
+
+
+def test_negations_and_numbers_stay() -> None:
+    text = ChangeableText(f"{NEGATIONS} {NUMBERS} {FUNCTION_WORDS} 苹果 蘋果 喜欢 书")
+    given, stop_words = load_segmenter("given"), load_stop_words(None)
+    (spans,) = eligible_words([text], given, stop_words)
+    assert [text.text[start:end] for start, end in spans] == ["苹果", "蘋果", "喜欢", "书"]
+    # Whatever words one's own list has, negations and numbers stay.
+    (spans,) = eligible_words([text], given, frozenset(["书"]))
+    assert {text.text[start:end] for start, end in spans} == {*FUNCTION_WORDS.split(), "苹果", "蘋果", "喜欢"} - {
+        "沒有"
+    }
+
+
+def test_no_negation_and_no_number_is_put_in() -> None:
+    lists = [["高兴", *NEGATIONS.split(), *NUMBERS.split()], NEGATIONS.split()]
+    assert real_words(lists, load_segmenter("given"), frozenset()) == [["高兴"], []]
+
+
 def test_candidates_that_are_no_words_are_left_out() -> None:
     segmenter = load_segmenter("jieba")
     lists = [["学校", "的了", "我们", "医院"], ["的了"], ["我们"]]
@@ -201,14 +223,14 @@ def test_lines_without_a_vector_are_counted(tmp_path: Path) -> None:
 # A masked language model
 
 
-HAN, LATIN = "一二三四五六七八九十", ["ab", "cd", "##ef", "##gh"]
+HAN, LATIN = "甲乙丙丁戊己庚辛壬癸", ["ab", "cd", "##ef", "##gh"]
 
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory) -> Path:
     """A tiny model with weights drawn by chance, and its tokenizer."""
     folder = tmp_path_factory.mktemp("model")
-    pieces = [*SPECIALS, *HAN, *LATIN, "，", "1", "##二"]
+    pieces = [*SPECIALS, *HAN, *LATIN, "，", "1", "##乙"]
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), "utf-8")
     save_tokenizer(load_tokenizer(str(folder)), folder)
     torch.manual_seed(0)
@@ -234,10 +256,11 @@ def searched(folder: Path, before: str, kinds: list[list[str]], behind: str, sec
         for place, piece in enumerate(word):
             masked = ["[MASK]"] * (len(word) - place)
             row = ["[CLS]", *left, *word[:place], *masked, *right, "[SEP]"]
-            row += [] if second is None else [*tokenizer.tokenize(second), "[SEP]"]
-            ids = torch.tensor([tokenizer.convert_tokens_to_ids(row)])
+            behind_it = [] if second is None else [*tokenizer.tokenize(second), "[SEP]"]
+            ids = torch.tensor([tokenizer.convert_tokens_to_ids(row + behind_it)])
+            segments = torch.tensor([[0] * len(row) + [1] * len(behind_it)])
             with torch.no_grad():
-                logs = model(input_ids=ids).logits[0, 1 + len(left) + place].log_softmax(-1)
+                logs = model(input_ids=ids, token_type_ids=segments).logits[0, 1 + len(left) + place].log_softmax(-1)
             score += float(logs[tokenizer.convert_tokens_to_ids(piece)])
         scores["".join(piece.removeprefix("##") for piece in word)] = score
     return sorted(scores, key=lambda word: -scores[word])
@@ -246,10 +269,10 @@ def searched(folder: Path, before: str, kinds: list[list[str]], behind: str, sec
 @pytest.mark.parametrize(
     ("before", "word", "behind", "second", "kinds"),
     [
-        ("一，", "二", "三四", None, [list(HAN)]),
-        ("一，", "二三", "四", None, [list(HAN), list(HAN)]),
-        ("一，", "五六", "四", "二三", [list(HAN), list(HAN)]),
-        ("一", "abef", "二", None, [["ab", "cd"], ["##ef", "##gh"]]),
+        ("甲，", "乙", "丙丁", None, [list(HAN)]),
+        ("甲，", "乙丙", "丁", None, [list(HAN), list(HAN)]),
+        ("甲，", "戊己", "丁", "乙丙", [list(HAN), list(HAN)]),
+        ("甲", "abef", "乙", None, [["ab", "cd"], ["##ef", "##gh"]]),
     ],
 )
 def test_the_beam_finds_what_a_full_search_finds(model_folder, before, word, behind, second, kinds) -> None:
@@ -257,7 +280,7 @@ def test_the_beam_finds_what_a_full_search_finds(model_folder, before, word, beh
     text = before + word + behind
     texts = (text,) if second is None else (text, second)
     blank = Blank(texts, 0, len(before), len(before) + len(word))
-    others = [Blank(("七" * 9,), 0, 2, 2 + len(word)), Blank(("八九十",), 0, 0, 1)]
+    others = [Blank(("庚" * 9,), 0, 2, 2 + len(word)), Blank(("辛壬癸",), 0, 0, 1)]
     found = WordFiller(options).candidates([others[0], blank, others[1]])[1]
     wanted = [other for other in searched(model_folder, before, kinds, behind, second) if other != word]
     assert found == wanted[: len(found)]
@@ -266,13 +289,13 @@ def test_the_beam_finds_what_a_full_search_finds(model_folder, before, word, beh
 
 def test_words_that_cannot_be_filled_in(model_folder) -> None:
     filler = WordFiller(config("sentiment", Path("x"), model=str(model_folder), num_candidates=3, max_length=16))
-    text = "鱼1一ABEF" + "二" * 40 + "三"
+    text = "鱼1甲ABEF" + "乙" * 40 + "丙"
     blanks = [Blank((text,), 0, *span) for span in ((0, 1), (1, 2), (2, 3), (4, 7), (3, 7), (47, 48), (7, 30))]
     found = filler.candidates(blanks)
     # Unknown, a number, a word, half of a run, a word in capitals, a word far behind, one that is too long.
     assert [bool(own) for own in found] == [False, False, True, False, True, True, False]
     assert set(found[4]) == {"ABGH", "CDEF", "CDGH"}
-    assert "三" not in found[5]
+    assert "丙" not in found[5]
 
 
 # The job
@@ -303,6 +326,43 @@ def test_labels_and_spans_stay_right(tmp_path: Path, vectors_file: Path, name: s
             assert entities(example) == entities(current)
     assert not originals
     assert len({example[1:] for example in after}) == len(after)
+
+
+def test_a_variant_that_contradicts_an_example_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_text(
+        'kind = "classification"\nfile_format = "tsv"\nlabels = ["bad", "good"]\ncolumns = ["text_a", "label"]\n',
+        "utf-8",
+    )
+    (tmp_path / "train.tsv").write_text("苹果 甜\tgood\n苹果 酸\tbad\n", "utf-8")
+    (tmp_path / "v.txt").write_text("甜 1 0\n酸 0.9 0.1\n辣 0.8 0.3\n", "utf-8")
+    options = {"task": str(tmp_path / "t.toml"), "input": str(tmp_path / "train.tsv"), "num_candidates": 2}
+    options["segmenter"] = "given"
+    made = augment(config("sentiment", tmp_path / "out", vectors=str(tmp_path / "v.txt"), num_variants=30, **options))
+    rows = [line.split("\t") for line in (tmp_path / "out").read_text("utf-8").splitlines()]
+    # 甜 may become 酸 or 辣, 酸 may become 甜 or 辣; only one 苹果 辣, the first, contradicts no other.
+    assert sorted(row[:2] for row in rows) == [["苹果 甜", "good"], ["苹果 辣", "good"], ["苹果 酸", "bad"]]
+    assert (made.num_variants, made.counts["duplicates"]) == (1, 3)
+
+
+@pytest.mark.parametrize("changed", ["stop_words", "model"])
+def test_what_was_done_with_other_words_or_models_is_done_anew(tmp_path: Path, changed, monkeypatch) -> None:
+    """The key of a chunk follows the content of the list of stop words, and the commit of a model on the hub."""
+    from wwmcorpus.tasks.augment import job
+
+    keys = []
+    monkeypatch.setattr(job, "_run", lambda config, chunks, *rest: keys.append(chunks[0].key) or 1 / 0)
+    (tmp_path / "stop.txt").write_text("某词\n", "utf-8")
+    options = {"stop_words": str(tmp_path / "stop.txt"), "model": "someone/model"}
+    commits = iter("ab")
+    monkeypatch.setattr(
+        "wwmcorpus.training.results._hub_commit", lambda name: next(commits) if changed == "model" else "a"
+    )
+    for word in ("某词", "他词"):
+        if changed == "stop_words":
+            (tmp_path / "stop.txt").write_text(f"{word}\n", "utf-8")
+        with pytest.raises(ZeroDivisionError):
+            augment(config("sentiment", tmp_path / "out", **options))
+    assert keys[0] != keys[1]
 
 
 def entities(example: TaggedExample) -> list[str]:

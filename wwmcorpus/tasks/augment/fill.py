@@ -54,10 +54,11 @@ class Blank(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A blank as the model reads it: its pieces, where the word's begin, and how many those are."""
+    """A blank as the model reads it: its pieces and segments, where the word's pieces begin, and how many those are."""
 
     blank: int
     ids: NDArray[np.int32]
+    segments: NDArray[np.int64]
     place: int
     num_pieces: int
 
@@ -129,7 +130,9 @@ class WordFiller:
                 place = sum(map(len, parts)) + first - begin
             ids = window if index == blank.number else others[0]
             parts += [ids.tolist(), [self._vocabulary.sep_id]]
-        return _Row(number, np.concatenate(parts).astype(np.int32), place, end - first)
+        num_first = sum(map(len, parts[:3]))
+        ids_L = np.concatenate(parts).astype(np.int32)
+        return _Row(number, ids_L, (np.arange(len(ids_L)) >= num_first).astype(np.int64), place, end - first)
 
     def _is_own(self, pieces: TextPieces, first: int, end: int, blank: Blank) -> bool:
         """Say whether the pieces [first, end) are those of the word, and of kinds that can be replaced."""
@@ -141,7 +144,7 @@ class WordFiller:
     def _fill(self, rows: Sequence[_Row]) -> list[list[list[int]]]:
         """Give, for rows whose words have as many pieces, the pieces of candidates, the best first."""
         num_pieces, count = rows[0].num_pieces, _TRIED * self._config.num_candidates + 1
-        ids_WL, mask_WL, places_W = self._tensors(rows)
+        ids_WL, mask_WL, segments_WL, places_W = self._tensors(rows)
         offsets_N = torch.arange(num_pieces, device=self._device)
         grid_WN = places_W[:, None] + offsets_N
         kinds_WN = torch.from_numpy(self._kinds.astype(np.int64)).to(self._device)[ids_WL.gather(1, grid_WN)]
@@ -150,7 +153,7 @@ class WordFiller:
         for step in range(num_pieces):
             keep = count if step + 1 == num_pieces else self._config.beam_width
             place_W = places_W + step
-            logs_WKV = self._logs(beams_WKL, mask_WL, place_W, kinds_WN[:, step])
+            logs_WKV = self._logs(beams_WKL, mask_WL, segments_WL, place_W, kinds_WN[:, step])
             top = logs_WKV.topk(min(keep, logs_WKV.shape[-1]), dim=-1)
             totals = (scores_WK[..., None] + top.values).flatten(1)
             scores_WK, chosen = totals.topk(min(keep, totals.shape[1]), dim=1)
@@ -162,29 +165,31 @@ class WordFiller:
         possible = torch.isfinite(scores_WK).tolist()
         return [list(compress(beams, are_real)) for beams, are_real in zip(words, possible, strict=True)]
 
-    def _logs(self, beams_WKL: Tensor, mask_WL: Tensor, place_W: Tensor, kinds_W: Tensor) -> Tensor:
+    def _logs(
+        self, beams_WKL: Tensor, mask_WL: Tensor, segments_WL: Tensor, place_W: Tensor, kinds_W: Tensor
+    ) -> Tensor:
         """Give the log probability of each piece at one place of each beam; of another kind, minus infinity."""
         num_words, num_beams, length = beams_WKL.shape
         row_begins = torch.arange(num_words * num_beams, device=self._device) * length
         positions = row_begins + place_W.repeat_interleave(num_beams)
-        batch = MicroBatch(
-            beams_WKL.flatten(0, 1), mask_WL.repeat_interleave(num_beams, 0), positions, torch.zeros_like(positions)
-        )
+        mask, segments = (part_WL.repeat_interleave(num_beams, 0) for part_WL in (mask_WL, segments_WL))
+        batch = MicroBatch(beams_WKL.flatten(0, 1), mask, positions, torch.zeros_like(positions), segments_BL=segments)
         logits = forward_masked(self._model, batch).logits_MV
         assert logits is not None
         logs_WKV = logits.float().log_softmax(-1).view(num_words, num_beams, -1)
         return logs_WKV.masked_fill(~self._allowed_4V[kinds_W][:, None], -torch.inf)
 
-    def _tensors(self, rows: Sequence[_Row]) -> tuple[Tensor, Tensor, Tensor]:
+    def _tensors(self, rows: Sequence[_Row]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         width = max(len(row.ids) for row in rows)
         ids = np.full((len(rows), width), self._vocabulary.pad_id, dtype=np.int64)
-        mask = np.zeros_like(ids)
+        mask, segments = np.zeros_like(ids), np.zeros_like(ids)
         for number, row in enumerate(rows):
             ids[number, : len(row.ids)] = row.ids
             mask[number, : len(row.ids)] = 1
+            segments[number, : len(row.ids)] = row.segments
         places = np.array([row.place for row in rows], dtype=np.int64)
-        moved = [torch.from_numpy(array).to(self._device) for array in (ids, mask, places)]
-        return moved[0], moved[1], moved[2]
+        moved = [torch.from_numpy(array).to(self._device) for array in (ids, mask, segments, places)]
+        return moved[0], moved[1], moved[2], moved[3]
 
     def _spelled(self, candidates: list[list[int]], word: str) -> list[str]:
         """Spell candidates, in capitals where the word has them, and leave out the word itself."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from wwmcorpus.corpus.engines import map_over_workers
 from wwmcorpus.corpus.supervisor import Limits
@@ -31,10 +31,11 @@ from wwmcorpus.tasks.augment.words import eligible_words, is_replaceable, load_s
 from wwmcorpus.tasks.declaration import Task, load_task
 from wwmcorpus.tasks.examples import Example, Examples
 from wwmcorpus.tasks.write import write_examples
+from wwmcorpus.training.results import weights_sha256
 
 _log = logging.getLogger(__name__)
 #: Raised when the same input would give other variants.
-_VERSION = 1
+_VERSION = 2
 #: Of the configuration, what changes no byte of the output.
 _INDIFFERENT = {"output", "overwrite", "num_workers"}
 #: A worker that gives no sign of life for so long is replaced: a chunk may take long on a CPU.
@@ -63,7 +64,7 @@ class Augmented:
         num_variants: Variants in the output.
         counts: ``eligible_words``, ``words_without_candidates``, ``examples_without_eligible_words``,
             ``examples_without_candidates``, ``duplicates`` (variants that were left out, because an example or another
-            variant was the same).
+            variant has the same texts, whatever its label).
         rejected: Rows of the input that were left out, by reason.
     """
 
@@ -137,6 +138,7 @@ def _chunks(config: AugmentConfig, task: Task, examples: Examples, fields: Seque
             _VERSION,
             config.model_dump(mode="json", exclude=_INDIFFERENT),
             segmenter.signature,
+            sorted(stop_words),
             _digest_of_model(config.model),
         ],
         sort_keys=True,
@@ -191,10 +193,10 @@ def _neighbours(
     return found
 
 
-def _digest_of_model(model: str | None) -> list[str]:
-    """Give the hashes of the files of a model's folder; a hub id stands for itself."""
+def _digest_of_model(model: str | None) -> list[str | None]:
+    """Give the hashes of the files of a model's folder, or the commit of one on the hub."""
     if model is None or not Path(model).is_dir():
-        return [] if model is None else [model]
+        return [weights_sha256(model)]
     return [file_sha256(path) for path in sorted(Path(model).iterdir()) if path.is_file()]
 
 
@@ -213,7 +215,7 @@ def _run(config: AugmentConfig, chunks: Sequence[Chunk], folder: Path, progress:
 def _with_variants(
     examples: Examples, chunks: Sequence[Chunk], folder: Path, counts: Counter[str]
 ) -> Iterator[Example]:
-    """Give each example, then its variants; none that is the same as an example or an earlier variant."""
+    """Give each example, then its variants; none with the texts of an example or an earlier variant."""
     counts.update(variants=0, duplicates=0)
     seen = {_content(example) for example in examples}
     rows = iter(examples)
@@ -233,6 +235,6 @@ def _with_variants(
 
 
 def _content(example: Example) -> bytes:
-    """Give a hash of an example without its id."""
-    values: Any = example._replace(id="")
-    return hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """Give a hash of the texts of an example: the same with another label would be a contradiction."""
+    texts = [one.text for one in texts_of(example, ())]
+    return hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).digest()

@@ -38,7 +38,7 @@ class AugmentConfig(Config):
     #: Finds the words.
     segmenter: str = "ltp"
     segmenter_options: SegmenterOptions = SegmenterOptions()
-    #: Words that stay, one a line; None: the package's list of function words.
+    #: Words that stay, one a line; None: the package's list of function words. Negations and numbers stay anyhow.
     stop_words: str | None = None
     #: Of a word of several pieces, how many beginnings are followed from one piece to the next.
     beam_width: int = Field(default=5, ge=1)

@@ -12,6 +12,10 @@ from wwmcorpus.segment.batches import batches_of_texts
 from wwmcorpus.tasks.augment.texts import ChangeableText
 from wwmcorpus.tasks.lines import numbered_lines
 
+#: A word with one of these says no, or says how many beside Unicode's numerals: a label often hangs on it. Some words
+#: that only look so stay too (非常, 莫名, 第一): a variant less costs little, a wrong label much.
+_FIXED = frozenset("不没沒无無非未勿莫毫否甭两俩倆半")
+
 
 def load_stop_words(path: str | None) -> frozenset[str]:
     """Read a list of words, one a line, lower-cased; None: the package's.
@@ -35,8 +39,7 @@ def eligible_words(
 ) -> list[list[tuple[int, int]]]:
     """Give [start, end) of the words of each text that may be replaced, in code points.
 
-    A word that is all letters (Chinese characters are letters to Unicode), that is no stop word, and that touches
-    nothing which must stay. Numbers, marks and mixtures such as 10万 stay: they often decide a label.
+    A word that may be replaced, and that touches nothing which must stay.
 
     Raises:
         AlignmentError: the segmenter's words are not the text's.
@@ -55,11 +58,11 @@ def eligible_words(
 
 
 def real_words(candidates: Iterable[list[str]], segmenter: Segmenter, stop_words: frozenset[str]) -> list[list[str]]:
-    """Leave out candidates that are no words: those that the segmenter cuts in two, and stop words.
+    """Leave out candidates that may not stand for a word, and those that the segmenter cuts in two.
 
-    Where none of a list is one word to the segmenter, it stays as it is but for stop words.
+    Where none of a list is one word to the segmenter, those that it cuts stay.
     """
-    lists = [[word for word in words if word.lower() not in stop_words] for words in candidates]
+    lists = [[word for word in words if is_replaceable(word, stop_words)] for words in candidates]
     distinct = list(dict.fromkeys(word for words in lists for word in words))
     spans = segmenter.segment(distinct) if distinct else []
     is_word = {word: len(own) == 1 for word, own in zip(distinct, spans, strict=True)}
@@ -67,5 +70,10 @@ def real_words(candidates: Iterable[list[str]], segmenter: Segmenter, stop_words
 
 
 def is_replaceable(word: str, stop_words: frozenset[str]) -> bool:
-    """Say whether a word is all letters and no stop word: such a one may be replaced, and stand for another."""
-    return word.isalpha() and word.lower() not in stop_words
+    """Say whether a word may be replaced, and stand for another.
+
+    It is all letters (Chinese characters are letters to Unicode), no stop word, and has no character of a negation or a
+    number: 不能, 无法, 三十本, 两次 and mixtures such as 10万 often decide a label.
+    """
+    is_fixed = any(character in _FIXED or character.isnumeric() for character in word)
+    return word.isalpha() and not is_fixed and word.lower() not in stop_words
