@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wwmcorpus.training.registry import Positions
-from wwmcorpus.training.relations import mask_keys
+from wwmcorpus.training.relations import float32_product, mask_keys
 
 #: Name of the attention and of the mask function.
 CAPTURING = "wwmcorpus_sdpa"
@@ -37,7 +37,7 @@ class Attention(NamedTuple):
 
     def scores(self) -> Tensor:
         """Give the scores before the softmax, (B, H, L, L) float32, padding not masked."""
-        return torch.matmul(self.query_BHLd * self.scaling, self.key_BHLd.transpose(-1, -2)).float()
+        return float32_product(self.query_BHLd.float() * self.scaling, self.key_BHLd.transpose(-1, -2))
 
     def relation_heads(self, part: str, num_heads: int) -> Tensor:
         """Cut "query", "key" or "value" into as many heads as asked for, (B, A, L, d)."""

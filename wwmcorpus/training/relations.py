@@ -25,7 +25,7 @@ def nst_sum(student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], posi
 
 
 def _products(first_BLD: Tensor, second_BLD: Tensor) -> Tensor:
-    return torch.bmm(first_BLD.float(), second_BLD.float().transpose(1, 2)) / first_BLD.shape[-1]
+    return float32_product(first_BLD, second_BLD.transpose(1, 2)) / first_BLD.shape[-1]
 
 
 def gram_sum(student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], positions: Positions) -> Tensor:
@@ -39,10 +39,10 @@ def gram_sum(student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], pos
 
 def _flow(first_BLD: Tensor, second_BLD: Tensor, positions: Positions) -> Tensor:
     if positions.counted_BL is None:
-        return torch.bmm(first_BLD.float().transpose(1, 2), second_BLD.float()) / first_BLD.shape[1]
+        return float32_product(first_BLD.transpose(1, 2), second_BLD) / first_BLD.shape[1]
     first_BLD = first_BLD.float() * positions.counted_BL.unsqueeze(-1)
     lengths_B = positions.counted_BL.sum(dim=1).clamp(min=1)
-    return torch.bmm(first_BLD.transpose(1, 2), second_BLD.float()) / lengths_B.view(-1, 1, 1)
+    return float32_product(first_BLD.transpose(1, 2), second_BLD) / lengths_B.view(-1, 1, 1)
 
 
 def relation_sum(student_BALd: Tensor, teacher_BALd: Tensor, positions: Positions) -> Tensor:
@@ -62,8 +62,17 @@ def relation_sum(student_BALd: Tensor, teacher_BALd: Tensor, positions: Position
 
 
 def _log_relation(heads_BALd: Tensor, real_BL: Tensor) -> Tensor:
-    scores_BALL = torch.matmul(heads_BALd, heads_BALd.transpose(-1, -2)).float() / heads_BALd.shape[-1] ** 0.5
+    scores_BALL = float32_product(heads_BALd, heads_BALd.transpose(-1, -2)) / heads_BALd.shape[-1] ** 0.5
     return torch.log_softmax(mask_keys(scores_BALL, real_BL.view(real_BL.shape[0], 1, 1, -1)), dim=-1)
+
+
+def float32_product(first: Tensor, second: Tensor) -> Tensor:
+    """Give the matrix product in float32.
+
+    Autocast would lower it again: what two models differ by is then lost in the rounding, and large sums are infinite.
+    """
+    with torch.autocast(first.device.type, enabled=False):
+        return torch.matmul(first.float(), second.float())
 
 
 def mask_keys(scores: Tensor, real: Tensor) -> Tensor:

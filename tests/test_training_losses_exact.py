@@ -1,0 +1,75 @@
+"""A loss is one number, whatever the number format of the models, the padding and the cut of a step."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from wwmcorpus.training.attention import Attention
+from wwmcorpus.training.registry import Positions
+from wwmcorpus.training.relations import gram_sum, nst_sum, relation_sum
+
+EVERYWHERE = Positions(None, torch.ones(1, 512))
+
+
+def half_precise(*shape, scale=1.0, seed=0):
+    """Numbers that bf16 and fp16 both hold exactly."""
+    numbers = np.random.default_rng(seed).integers(-64, 65, shape) / 64 * scale
+    return numbers, torch.tensor(numbers, dtype=torch.float32)
+
+
+@pytest.fixture(params=[torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+def lowered(request):
+    """Autocast as a training step has it, and its number format."""
+    with torch.autocast("cpu", request.param):
+        yield request.param
+
+
+def test_the_flow_matrix_is_multiplied_in_float32(lowered):
+    """One feature is 12 everywhere, as outliers are: 512 squares of it are beyond fp16."""
+    numbers, states = half_precise(1, 512, 8)
+    numbers[:, :, 3] = states[:, :, 3] = 12.0
+    other = numbers.copy()
+    other[:, :, 3] = 12.5
+    error = (numbers[0].T @ numbers[0] - other[0].T @ other[0]) / 512
+    sides = [tensor.to(lowered) for tensor in (states, torch.tensor(other))]
+    found = gram_sum((sides[0], sides[0]), (sides[1], sides[1]), EVERYWHERE)
+    assert found.dtype == torch.float32
+    assert float(found) == pytest.approx(float((error**2).mean()), rel=1e-4)
+
+
+def test_similarities_of_near_states_keep_their_difference(lowered):
+    numbers, states = half_precise(1, 512, 64)
+    other = numbers.copy()
+    other[:, ::7, 5] += 1 / 64
+    error = (numbers[0] @ numbers[0].T - other[0] @ other[0].T) / 64
+    sides = [tensor.to(lowered) for tensor in (states, torch.tensor(other))]
+    found = nst_sum((sides[0], sides[0]), (sides[1], sides[1]), EVERYWHERE)
+    assert float(found) == pytest.approx(float((error**2).sum()), rel=1e-3)
+
+
+def test_attention_scores_are_multiplied_in_float32(lowered):
+    (queries, query), (keys, key) = half_precise(1, 2, 9, 16, scale=4.0), half_precise(1, 2, 9, 16, scale=4.0, seed=1)
+    scaling = 1 / math.sqrt(16)
+    captured = Attention(query.to(lowered), key.to(lowered), key.to(lowered), scaling)
+    expected = queries @ keys.swapaxes(-1, -2) * scaling
+    np.testing.assert_allclose(captured.scores().numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_relations_of_near_heads_keep_their_difference(lowered):
+    numbers, heads = half_precise(1, 2, 9, 16)
+    numbers[..., 7] = heads[..., 7] = 12.0
+    other = numbers.copy()
+    other[:, :, ::2, 3] += 1 / 4
+    log_relations = []
+    for each in (numbers, other):
+        scores = each @ each.swapaxes(-1, -2) / 4
+        log_relations.append(scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True)))
+    of_student, of_teacher = log_relations
+    expected = (np.exp(of_teacher) * (of_teacher - of_student)).sum() / 2
+    sides = heads.to(lowered), torch.tensor(other).to(lowered)
+    found = relation_sum(*sides, Positions(None, torch.ones(1, 9)))
+    assert float(found) == pytest.approx(float(expected), rel=1e-3)
