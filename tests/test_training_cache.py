@@ -96,3 +96,21 @@ def test_a_file_that_is_no_cache(tmp_path):
 def test_losses_that_need_more_than_logits(tmp_path, losses):
     with pytest.raises(ConfigError, match="need more of the teacher than a cache of logits holds"):
         train(TeacherCache(tmp_path, {}, 4), tiny(TEACHER, 1), losses)
+
+
+def test_the_losses_take_as_many_of_the_kept_logits_as_they_ask_for(tmp_path):
+    """A cache that keeps seven gives a run with the three largest what one that keeps three gives."""
+    teacher, three = tiny(TEACHER, 1), LOSSES.model_copy(update={"soft_top_k": 3})
+    narrow = train(TeacherCache(tmp_path / "narrow", {}, 3), teacher)
+    wide = train(TeacherCache(tmp_path / "wide", {}, 7), teacher, three)
+    for name, tensor in train(TeacherCache(tmp_path / "wide", {}, 7), teacher).items():
+        assert torch.equal(wide[name], narrow[name]), name
+        if name == "student.cls.predictions.bias":
+            assert not torch.equal(wide[name], tensor)
+
+
+def test_losses_that_need_more_logits_than_are_kept(tmp_path):
+    five, all_of_them = (LOSSES.model_copy(update={"soft_top_k": number}) for number in (5, VOCAB + 1))
+    with pytest.raises(ConfigError, match=r"take 5 logits .* keeps 4: 5 \(losses.soft_top_k\).*teacher_cache_top_k"):
+        train(TeacherCache(tmp_path, {}, 4), tiny(TEACHER, 1), five)
+    train(TeacherCache(tmp_path / "all", {}, VOCAB), tiny(TEACHER, 1), all_of_them)

@@ -81,8 +81,8 @@ def model_sha256(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def check_cache_fits(objective: Objective) -> None:
-    """Raise ConfigError unless the largest logits at masked positions are all that the losses take from the teacher."""
+def check_cache_fits(objective: Objective, top_k: int) -> None:
+    """Raise ConfigError unless so many logits at masked positions are all that the losses take from the teacher."""
     losses = objective.losses
     fits = (
         losses.soft_weight
@@ -96,6 +96,14 @@ def check_cache_fits(objective: Objective) -> None:
             "these losses need more of the teacher than a cache of logits holds",
             where="training.teacher_cache",
             fix='Leave it out, or set losses.layer_map = "none" and compare soft labels at masked positions alone.',
+        )
+    num_needed = min(losses.soft_top_k or 1, objective.student.config.vocab_size)
+    if num_needed > top_k:
+        raise ConfigError(
+            f"the losses take {num_needed} logits of the teacher at each position and its cache keeps {top_k}",
+            value=losses.soft_top_k,
+            where="losses.soft_top_k",
+            fix="Lower it, or raise training.teacher_cache_top_k.",
         )
 
 

@@ -106,13 +106,13 @@ def soft_label_sum(
     Args:
         losses: Which loss, which temperature schedule, how many logits are kept, whether times T squared.
         student_MV: Logits of the student.
-        teacher_MV: Logits of the teacher; (M, K) where ``pieces_MK`` says whose they are.
+        teacher_MV: Logits of the teacher; (M, K), falling, where ``pieces_MK`` says whose they are.
         pieces_MK: int64, or None where the teacher's logits are all there.
         temperature: The base temperature of this step.
         counted_M: Weight of each position; None = each counts.
     """
-    if losses.soft_top_k is not None and pieces_MK is None:
-        teacher_MV, pieces_MK = torch.topk(teacher_MV, min(losses.soft_top_k, teacher_MV.shape[1]), dim=-1)
+    if losses.soft_top_k is not None:
+        teacher_MV, pieces_MK = _largest(teacher_MV, pieces_MK, losses.soft_top_k)
     own = position_temperatures(losses.temperature_schedule, temperature, student_MV, teacher_MV)
     if pieces_MK is None:
         compare = find_loss(losses.soft_loss, "losses.soft_loss", soft=True).function
@@ -122,6 +122,14 @@ def soft_label_sum(
     if counted_M is not None:
         loss_M = loss_M * counted_M
     return loss_M.sum() * temperature**2 if losses.scale_by_squared_temperature else loss_M.sum()
+
+
+def _largest(teacher_MV: Tensor, pieces_MK: Tensor | None, top_k: int) -> tuple[Tensor, Tensor]:
+    """Give the largest logits and their pieces; those that a cache kept stand in falling order already."""
+    if pieces_MK is not None:
+        return teacher_MV[:, :top_k], pieces_MK[:, :top_k]
+    largest_MK, of_largest_MK = torch.topk(teacher_MV, min(top_k, teacher_MV.shape[1]), dim=-1)
+    return largest_MK, of_largest_MK
 
 
 def _kept(student_MV: Tensor, teacher_MK: Tensor, temperature: Temperature, *, pieces_MK: Tensor, kl: bool) -> Tensor:

@@ -99,7 +99,7 @@ class Trainer:
         self.state = self._first_state()
         self._cache = cache
         if cache is not None and isinstance(objective, Objective):
-            check_cache_fits(objective)
+            check_cache_fits(objective, cache.top_k)
         self._planner = Planner(objective, self.teacher, training, self.device, self.ranks, cache is not None)
         self._position = batches if isinstance(batches, Position) else None
         self._batches = endless(batches)
