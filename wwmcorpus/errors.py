@@ -21,16 +21,17 @@ class WwmcorpusError(Exception):
         what: What is wrong, without a full stop.
         value: The offending value; omitted from the message when None.
         where: File, line, option or key; omitted from the message when None.
-        fix: What to do, as a full sentence.
+        fix: What to do, as a full sentence. Always given, but where torch rebuilds a DataLoader worker's error from its
+            text.
     """
 
     exit_status = 1
 
-    def __init__(self, what: str, *, value: object = None, where: str | None = None, fix: str) -> None:
+    def __init__(self, what: str, *, value: object = None, where: str | None = None, fix: str = "") -> None:
         self.what, self.value, self.where, self.fix = what, value, where, fix
         shown = "" if value is None else f": {value!r}"
         place = "" if where is None else f" ({where})"
-        super().__init__(f"{what}{shown}{place}. {fix}")
+        super().__init__(f"{what}{shown}{place}. {fix}" if fix else f"{what}{shown}{place}")
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         return _rebuild, (type(self), self.what, self.value, self.where, self.fix)

@@ -6,12 +6,14 @@ that a resumed run would need.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wwmcorpus.errors import ConfigError, WwmcorpusError
 from wwmcorpus.stream.batches import Batch, BatchMaker, packed, unpacked
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def in_thread(make: Callable[[Place], T], places: Iterable[Place], num_ahead: in
 class Workers:
     """Processes that read and mask; this one unpacks what they send.
 
-    They live until this object goes, and serve one iterator at a time.
+    They live until this object goes, and serve one iterator at a time: the newest.
 
     Args:
         maker: Makes the batches; a copy goes to each worker.
@@ -52,35 +54,73 @@ class Workers:
     """
 
     def __init__(self, maker: BatchMaker, num_workers: int, num_together: int) -> None:
-        from torch.utils.data import DataLoader
-
-        self._maker, self._calls = maker, _Calls(num_together)
-        self._loader: Any = DataLoader(
-            _Together(maker),  # type: ignore[arg-type]
-            batch_size=None,
-            sampler=self._calls,
-            num_workers=num_workers,
-            persistent_workers=True,
-        )
+        self._maker, self._calls, self._num_workers = maker, _Calls(num_together), num_workers
+        self._loader = self._new_loader()
+        self._turn = 0
 
     def run(self, places: Iterable[Place]) -> Generator[Batch, None, None]:
-        """Give the batch of each place in order."""
+        """Give the batch of each place in order.
+
+        Raises:
+            ConfigError: another iterator began since.
+            WwmcorpusError: a worker's error, as it was raised there.
+        """
+        self._turn += 1
+        turn = self._turn
         self._calls.places = iter(places)
-        for block in self._loader:
+        for block in self._blocks():
+            if isinstance(block, WwmcorpusError):
+                try:
+                    raise block
+                finally:
+                    del block  # else the error and this frame would hold each other, and the workers with them
             for flat in unpacked(block.numpy().tobytes()):
                 yield self._maker.shaped(flat)
+                if turn != self._turn:
+                    raise ConfigError(
+                        "a stream with workers is read by one loop at a time, and another loop has begun",
+                        value=self._num_workers,
+                        where="num_workers",
+                        fix="Make a stream for each loop, or set num_workers to 0.",
+                    )
+
+    def _blocks(self) -> Iterator[torch.Tensor | WwmcorpusError]:
+        with contextlib.suppress(RuntimeError):
+            return iter(self._loader)
+        self._loader = self._new_loader()  # a worker was killed: the old loader would fail for ever
+        return iter(self._loader)
+
+    def _new_loader(self) -> Any:
+        import torch
+        from torch.utils.data import DataLoader
+
+        return DataLoader(
+            _Together(self._maker),  # type: ignore[arg-type]
+            batch_size=None,
+            sampler=self._calls,
+            num_workers=self._num_workers,
+            persistent_workers=True,
+            generator=torch.Generator(),  # without one, each loop would draw from torch's global generator
+        )
 
 
 class _Together:
-    """What a worker has: several places in, their batches as one tensor of bytes out."""
+    """What a worker has: several places in, their batches as one tensor of bytes out.
+
+    An error of ours is given back and not raised: torch would keep of it a text alone.
+    """
 
     def __init__(self, maker: BatchMaker) -> None:
         self._maker = maker
 
-    def __getitem__(self, places: Sequence[Place]) -> torch.Tensor:
+    def __getitem__(self, places: Sequence[Place]) -> torch.Tensor | WwmcorpusError:
         import torch
 
-        return torch.frombuffer(bytearray(packed([self._maker.flat(*place) for place in places])), dtype=torch.uint8)
+        try:
+            block = packed([self._maker.flat(*place) for place in places])
+        except WwmcorpusError as error:
+            return error
+        return torch.frombuffer(bytearray(block), dtype=torch.uint8)
 
 
 class _Calls:
