@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 import transformers
@@ -23,6 +23,8 @@ _HEADS: dict[Kind, str] = {
     "reading": "ForQuestionAnswering",
     "labelling": "ForTokenClassification",
 }
+#: The problem type of a head that gives a number.
+_REGRESSION: Final = "regression"
 #: Names of heads inside those models.
 _HEAD_MODULES = ("classifier", "qa_outputs")
 #: The MiniRBT table's exception: a student narrower than 512 on this task learns at this rate.
@@ -46,17 +48,25 @@ def load_task_model(task: Task, name: str, seed: int = 0) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]), quiet_progress(), only_errors():
         torch.manual_seed(seed)
         told: Any = kind.from_pretrained(
-            name, config=_with_labels(config, task), output_loading_info=True, ignore_mismatched_sizes=True
+            name,
+            config=_with_labels(config, task),
+            dtype=torch.float32,  # else that of the file: half precision is no way to keep weights that learn
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
         model: PreTrainedModel = told[0]
         if not has_head:
             for part in _HEAD_MODULES:
                 _draw(getattr(model, part, None), getattr(model.config, "initializer_range", 0.02))
-    new = sorted(told[1]["missing_keys"])
+    shapes = {key: f"{key}: {list(theirs)}, not {list(ours)}" for key, theirs, ours in told[1]["mismatched_keys"]}
+    new = sorted({*told[1]["missing_keys"], *shapes})
     lost = [key for key in new if not key.startswith((*_HEAD_MODULES, f"{model.base_model_prefix}.pooler"))]
     if lost:
         raise ConfigError(
-            "the model lacks weights below its head", value=lost[:5], where=name, fix="Give a whole model."
+            "the model lacks weights below its head, or has them in another shape",
+            value=[shapes.get(key, key) for key in lost[:5]],
+            where=name,
+            fix="Give a whole model, whose config.json fits its weights.",
         )
     _log.info("%s: %s", name, "its own head goes on" if has_head else "a new head, " + ", ".join(new))
     return model
@@ -72,10 +82,18 @@ def load_teacher(task: Task, name: str) -> PreTrainedModel:
     config = _config(name, "teacher")
     check_labels(task, config, name)
     with quiet_progress(), only_errors():
-        told: Any = _model_class(task, config).from_pretrained(name, output_loading_info=True)
-    absent = sorted(key for key in told[1]["missing_keys"] if key.startswith(_HEAD_MODULES))
+        told: Any = _model_class(task, config).from_pretrained(
+            name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    absent = sorted({*told[1]["missing_keys"], *(key for key, *_ in told[1]["mismatched_keys"])})
     if absent:
-        raise ConfigError("the teacher's head has no weights", value=absent, where=name, fix="Fine-tune it first.")
+        part = "head" if absent[0].startswith(_HEAD_MODULES) else "backbone"
+        raise ConfigError(
+            f"the teacher's {part} has no weights, or weights of another shape",
+            value=absent[:5],
+            where=name,
+            fix="Fine-tune it first; config.json must fit the weights.",
+        )
     model: PreTrainedModel = told[0]
     model.train(False)
     model.requires_grad_(False)
@@ -88,8 +106,19 @@ def check_labels(task: Task, config: PretrainedConfig, name: str) -> None:
     Labels without names, ``LABEL_0`` and so on, are taken for the task's where there are as many, with a warning.
     """
     if not _has_head(task, config):
+        is_of_class = _architecture(config).endswith(_HEADS[task.kind])
+        wanted = (
+            f"of one output and problem_type {_REGRESSION!r}"
+            if task.kind == "regression"
+            else "with an output for each label"
+        )
         raise ConfigError(
-            f"the teacher has no head for {task.kind}: it is a {_architecture(config)}, not a *{_HEADS[task.kind]}",
+            f"the teacher has no head for {task.kind}: it is a {_architecture(config)}"
+            + (
+                f" of {config.num_labels} outputs and problem_type {config.problem_type!r}, not one {wanted}"
+                if is_of_class
+                else f", not a *{_HEADS[task.kind]}"
+            ),
             value=name,
             where="teacher",
             fix="Fine-tune it on the task first: wwmcorpus finetune.",
@@ -164,8 +193,14 @@ def _architecture(config: PretrainedConfig) -> str:
 
 
 def _has_head(task: Task, config: PretrainedConfig) -> bool:
-    is_regression = config.problem_type == "regression"
-    return _architecture(config).endswith(_HEADS[task.kind]) and is_regression == (task.kind == "regression")
+    is_of_class = _architecture(config).endswith(_HEADS[task.kind])
+    return is_of_class and _is_regression(config) == (task.kind == "regression")
+
+
+def _is_regression(config: PretrainedConfig) -> bool:
+    """Say whether a model gives one number a row; transformers takes one output without a problem type for that."""
+    is_of_rows = _architecture(config).endswith(_HEADS["regression"])
+    return is_of_rows and config.num_labels == 1 and config.problem_type in (_REGRESSION, None)
 
 
 def _own_labels(task: Task) -> tuple[str, ...]:
@@ -174,7 +209,7 @@ def _own_labels(task: Task) -> tuple[str, ...]:
 
 def _labels(config: PretrainedConfig) -> tuple[str, ...]:
     """Give the labels of a model; none of a head that has none."""
-    if config.problem_type == "regression" or _architecture(config).endswith("ForQuestionAnswering"):
+    if _is_regression(config) or _architecture(config).endswith("ForQuestionAnswering"):
         return ()
     names: Any = config.id2label or {}
     return tuple(names[index] for index in sorted(names))
@@ -185,7 +220,7 @@ def _with_labels(config: PretrainedConfig, task: Task) -> PretrainedConfig:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     is_of_rows = task.kind == "classification"
-    config.problem_type = "regression" if task.kind == "regression" else None
+    config.problem_type = _REGRESSION if task.kind == "regression" else None
     if is_of_rows:
         config.problem_type = "single_label_classification"
     return config

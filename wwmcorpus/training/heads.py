@@ -203,13 +203,13 @@ def not_loaded(
 
 
 def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
-    """Load a masked language model from a folder or the hub, in evaluation mode and without gradients.
+    """Load a masked language model from a folder or the hub, fp32, in evaluation mode and without gradients.
 
     BERT (RoBERTa-wwm-ext and MacBERT are BERTs too), ELECTRA generators and RoBERTa.
 
     Raises:
-        ConfigError: there is no such model, it is of another kind, or its weights lack the masked language modelling
-            head.
+        ConfigError: there is no such model, it is of another kind, or it lacks weights of the masked language modelling
+            head or below it.
     """
     try:
         config = AutoConfig.from_pretrained(name)
@@ -221,16 +221,26 @@ def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
                 fix=choices(_HEADS),
             )
         with quiet_progress():
-            loaded: Any = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True)
+            loaded: Any = AutoModelForMaskedLM.from_pretrained(
+                name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+            )
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
         raise not_loaded(role, name, error) from None
     model: BertForMaskedLM = loaded[0]  # or one of the other kinds, whose head is all that differs and _head knows
-    absent = sorted(key for key in loaded[1]["missing_keys"] if key.startswith(_HEADS[config.model_type]))
+    absent = sorted({*loaded[1]["missing_keys"], *(key for key, *_ in loaded[1]["mismatched_keys"])})
+    of_head = [key for key in absent if key.startswith(_HEADS[config.model_type])]
+    if of_head:
+        raise ConfigError(
+            f"the {role} has no masked language modelling head", value=of_head, where=name, fix="Pretrain one first."
+        )
     if absent:
         raise ConfigError(
-            f"the {role} has no masked language modelling head", value=absent, where=name, fix="Pretrain one first."
+            f"the {role} lacks weights, or has them in another shape than its config.json says",
+            value=absent[:5],
+            where=name,
+            fix="Give a whole model: such weights would be random.",
         )
     model.train(False)
     model.requires_grad_(False)
