@@ -7,10 +7,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from training_fakes import TEACHER, batch, tiny
 
 from wwmcorpus.training.attention import Attention
+from wwmcorpus.training.heads import micro_batches
+from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.registry import Positions
 from wwmcorpus.training.relations import gram_sum, nst_sum, relation_sum
+from wwmcorpus.training.settings import DistillLosses
+from wwmcorpus.training.settings.losses import TemperatureSchedule
 
 EVERYWHERE = Positions(None, torch.ones(1, 512))
 
@@ -73,3 +78,21 @@ def test_relations_of_near_heads_keep_their_difference(lowered):
     sides = heads.to(lowered), torch.tensor(other).to(lowered)
     found = relation_sum(*sides, Positions(None, torch.ones(1, 9)))
     assert float(found) == pytest.approx(float(expected), rel=1e-3)
+
+
+def padded(rows, more):
+    """The same rows with more padding."""
+    fills = {"input_ids": 0, "attention_mask": 0, "labels": -100}
+    return {name: torch.nn.functional.pad(rows[name], (0, more), value=fill) for name, fill in fills.items()}
+
+
+@pytest.mark.parametrize("shape", ["flsw", "cwsm"])
+def test_padding_moves_no_temperature(shape):
+    schedule = TemperatureSchedule(shape=shape, beta=20.0)
+    losses = DistillLosses(temperature=4.0, temperature_schedule=schedule, soft_positions="real", layer_map="none")
+    teacher, student = tiny(TEACHER, 1).eval(), tiny().eval()
+    objective, found = Objective(student, losses, teacher), []
+    for more in (0, 20):
+        (cut,) = micro_batches(padded(batch(4), more))
+        found.append(float(objective(cut, objective.teach(teacher, cut)).detach()))
+    assert found[1] == pytest.approx(found[0], rel=1e-5)

@@ -77,9 +77,16 @@ def top_k_cross_entropy(
 
 
 def position_temperatures(
-    schedule: TemperatureSchedule, base: Temperature, student_MV: Tensor, teacher_MV: Tensor
+    schedule: TemperatureSchedule,
+    base: Temperature,
+    student_MV: Tensor,
+    teacher_MV: Tensor,
+    counted_M: Tensor | None = None,
 ) -> Temperature:
     """Give each position its temperature, (M, 1) float32, by "flsw" or "cwsm"; other schedules leave ``base``.
+
+    A position moves by how far its weight lies from the mean, which goes over the counted positions (``counted_M`` is
+    1.0 there; None = all) of the micro-batch.
 
     Source: Wen et al., arXiv:1911.07471, with TextBrewer's constants; but no temperature falls below the schedule's
     least, where TextBrewer's can become negative.
@@ -95,7 +102,8 @@ def position_temperatures(
         weight_M = distance_M.pow(schedule.gamma)
     else:
         weight_M = 1 / (torch.softmax(student_MV, dim=-1).amax(dim=-1) + 1e-3)
-    mean = weight_M.sum() / max(weight_M.shape[0], 1)
+    counted_M = torch.ones_like(weight_M) if counted_M is None else counted_M
+    mean = (weight_M * counted_M).sum() / counted_M.sum().clamp(min=1)
     temperature_M: Tensor = base + (mean - weight_M) * schedule.beta
     return temperature_M.clamp(min=schedule.least).unsqueeze(-1)
 

@@ -113,7 +113,7 @@ def soft_label_sum(
     """
     if losses.soft_top_k is not None:
         teacher_MV, pieces_MK = _largest(teacher_MV, pieces_MK, losses.soft_top_k)
-    own = position_temperatures(losses.temperature_schedule, temperature, student_MV, teacher_MV)
+    own = position_temperatures(losses.temperature_schedule, temperature, student_MV, teacher_MV, counted_M)
     if pieces_MK is None:
         compare = find_loss(losses.soft_loss, "losses.soft_loss", soft=True).function
     else:
