@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import resource
+import shutil
 
 import pytest
 import torch
@@ -52,6 +53,28 @@ def test_last_and_best_are_kept(tmp_path):
     assert checkpoints.newest().step == 100_000_000
     (tmp_path / "step-00000020" / "model.safetensors").unlink()
     assert checkpoints.best().step == 50
+
+
+def test_what_was_passed_over_does_not_outlive_what_is_saved_after_it(tmp_path, caplog):
+    """The damaged checkpoint has the higher number; its recorded score, the best of all, does not save it either."""
+    checkpoints = Checkpoints(tmp_path, keep_last=1)
+    save(checkpoints, 300, 0.5)
+    (tmp_path / "step-00000300" / "model.safetensors").write_bytes(b"")
+    shutil.copytree(save(Checkpoints(tmp_path / "other"), 200, 1.0), tmp_path / "step-00000200")
+    with caplog.at_level(logging.WARNING):
+        assert checkpoints.newest().step == 200
+    save(checkpoints, 210, 2.0)
+    assert [path.name for path in sorted(tmp_path.glob("step-*"))] == ["step-00000200", "step-00000210"]
+    assert checkpoints.newest().step == 210
+    assert checkpoints.best().step == 200
+
+
+def test_another_format_is_an_error_and_not_damage(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("wwmcorpus.training.checkpoints._FORMAT", 2)
+        save(Checkpoints(tmp_path), 1)
+    with pytest.raises(TrainingError, match=r"has format 2, this version reads 1 .*step-00000001"):
+        Checkpoints(tmp_path).newest()
 
 
 def test_saving_a_step_again_replaces_it(tmp_path):

@@ -99,6 +99,7 @@ class Checkpoints:
             sync(attempt)
             remove_folder(final)
             move(attempt, final)
+            self._prune(final)
         except (OSError, SafetensorError) as error:
             remove_folder(attempt)
             raise TrainingError(
@@ -106,7 +107,6 @@ class Checkpoints:
                 where=f"step {step}, {self.folder}",
                 fix="Make room, then run the same command: it goes on from the checkpoint before.",
             ) from None
-        self._prune()
         return final
 
     def newest(self) -> Checkpoint | None:
@@ -114,6 +114,7 @@ class Checkpoints:
 
         Raises:
             ConfigError: it is of a run with another identity; both sides of each difference are named.
+            TrainingError: it was written in another format.
         """
         for path in reversed(self._paths()):
             try:
@@ -139,12 +140,16 @@ class Checkpoints:
         """Give the folders, oldest first: numbers have leading zeros."""
         return sorted(path for path in self.folder.glob(f"{_PREFIX}*") if path.is_dir())
 
-    def _prune(self) -> None:
+    def _prune(self, saved: Path) -> None:
+        """Keep the newest up to the one just saved, and the best. What lies above it was passed over as damaged."""
         paths = self._paths()
-        known = {path: score for path in paths if (score := _score(path)) is not None}
-        best = min(known, key=lambda path: known[path]) if known else None
-        for path in paths[: -self.keep_last]:
-            if path != best:
+        whole = paths[: paths.index(saved) + 1]
+        kept = set(whole[-self.keep_last :])
+        known = {path: score for path in whole if (score := _score(path)) is not None}
+        if known:
+            kept.add(min(known, key=lambda path: known[path]))
+        for path in paths:
+            if path not in kept:
                 # First out of sight, so that a crash leaves no half of a checkpoint under its name.
                 hidden = path.with_name(f".{path.name}.old")
                 path.replace(hidden)
@@ -161,6 +166,12 @@ def _verified(path: Path) -> Checkpoint:
     recorded = index.pop("sha256", None)
     if recorded != _digest(index):
         raise _DamagedError(f"{_INDEX} was changed")
+    if index["format"] != _FORMAT:
+        raise TrainingError(
+            f"the checkpoint has format {index['format']}, this version reads {_FORMAT}",
+            where=str(path),
+            fix="Go on with the version of wwmcorpus that wrote it.",
+        )
     for name, sha256 in index["files"].items():
         if not (path / name).is_file():
             raise _DamagedError(f"{name} is missing")
