@@ -14,6 +14,7 @@ from wwmcorpus.errors import ConfigError, InterruptedJobError, TerminatedJobErro
 from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.optimisers import optimizer_tensors
+from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.reporting import TIMES, Reporter
 from wwmcorpus.training.settings import DistillLosses, Optimiser, Training
 from wwmcorpus.training.trainer import Trainer
@@ -192,6 +193,17 @@ def test_another_config_is_an_error_with_both_sides(tmp_path):
         run.run()
     with pytest.raises(ConfigError, match=r"config\.learning_rate was 0\.1, now 0\.2"):
         begin(tmp_path / "run", identity={"config": {"learning_rate": 0.2}})
+
+
+def test_ranks_that_see_other_checkpoints_are_an_error_with_both_sides(tmp_path, monkeypatch):
+    """Two machines without a common folder: this one has the checkpoint, the other none."""
+    run, _ = begin(tmp_path / "run", Rows(4))
+    with pytest.raises(TerminatedJobError):
+        run.run()
+    monkeypatch.setattr(Ranks, "__init__", lambda ranks: vars(ranks).update(index=0, number=2))
+    monkeypatch.setattr(Ranks, "sum", lambda ranks, values: values + torch.tensor([0, 0]))
+    with pytest.raises(TrainingError, match=r"different checkpoints: rank 0 at step 4, rank 1 at step 0 .*checkpoints"):
+        begin(tmp_path / "run")
 
 
 def test_another_machine_is_a_warning(tmp_path, caplog, monkeypatch):

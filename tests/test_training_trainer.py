@@ -238,6 +238,52 @@ def test_bf16_trains(tmp_path):
     assert next(run.objective.parameters()).dtype == torch.float32
 
 
+@pytest.fixture
+def fresh_accelerate():
+    """Let accelerate look at the environment again: it does so once in a process."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    def forget():
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+    forget()
+    yield forget
+    forget()
+
+
+def test_what_accelerate_launch_sets_changes_nothing(monkeypatch, fresh_accelerate):
+    def trained():
+        run = trainer([batch()], steps=3, device="cpu")
+        run.run()
+        return weights(run)
+
+    plain = trained()
+    fresh_accelerate()
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    for name, tensor in trained().items():
+        assert torch.equal(tensor, plain[name]), name
+
+
+def test_another_accelerator_of_the_process_is_one_message(fresh_accelerate):
+    from accelerate import Accelerator
+
+    Accelerator(cpu=True, mixed_precision="bf16")
+    with pytest.raises(TrainingError, match="made no Accelerator of its own"):
+        trainer([batch()], steps=1, device="cpu")
+
+
+def test_gradients_that_never_fit_fp16_stop_the_run(tmp_path):
+    """The scale begins at 2^16 and is halved at each step: the 27th brings it below 2^-10, the next line is at 30."""
+    with Reporter("t", 100, tmp_path / "metrics.jsonl") as reporter:
+        run = trainer([batch()], steps=100, precision="fp16", device="cpu", log_every=5, reporter=reporter)
+        run.objective.student.cls.predictions.bias.register_hook(lambda grad: grad * float("inf"))
+        with pytest.raises(TrainingError, match=r"overflow fp16 .*step 30"):
+            run.run()
+    assert [line["num_skipped"] for line in records(tmp_path / "metrics.jsonl", "train")] == [5] * 6
+
+
 def test_vocabularies_that_differ():
     with pytest.raises(ConfigError, match="the student has 50 pieces where 60 are expected"):
         Objective(tiny(vocab_size=50), DistillLosses(), tiny(TEACHER))
@@ -245,7 +291,7 @@ def test_vocabularies_that_differ():
 
 def test_teacher_missing():
     with pytest.raises(TrainingError, match="there is none"):
-        Trainer(Objective(tiny(), DistillLosses()), [batch()], Training(), OPTIMISER)
+        Trainer(Objective(tiny(), DistillLosses(), tiny(TEACHER, 1)), [batch()], Training(), OPTIMISER)
 
 
 def test_gradient_checkpointing_gives_the_same_weights():

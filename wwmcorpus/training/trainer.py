@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import GradientAccumulationPlugin
 from torch import Tensor
 
 from wwmcorpus.corpus.stop_signals import StopSignals
@@ -125,8 +126,10 @@ class Trainer:
 
         Raises:
             ConfigError: the checkpoint is of a run with other settings.
+            TrainingError: it was written in another format, or ranks found different ones.
         """
         found = None if self._checkpoints is None else self._checkpoints.newest()
+        self._check_same_step(0 if found is None else found.step)
         if found is None:
             self.reporter.rewind(0)
             return False
@@ -180,6 +183,18 @@ class Trainer:
         state.scaler.update()
         state.optimizer.zero_grad()
         state.step += 1
+
+    def _check_same_step(self, step: int) -> None:
+        own = torch.zeros(self.ranks.number, dtype=torch.int64)
+        own[self.ranks.index] = step
+        steps = self.ranks.sum(own).tolist()
+        if len(set(steps)) > 1:
+            found = ", ".join(f"rank {rank} at step {step}" for rank, step in enumerate(steps))
+            raise TrainingError(
+                f"the processes would go on from different checkpoints: {found}",
+                where=None if self._checkpoints is None else str(self._checkpoints.folder),
+                fix="Put the output on a folder that all machines share.",
+            )
 
     def _prepare_student(self) -> None:
         student, training = self.objective.student, self.training
@@ -287,7 +302,22 @@ class Trainer:
 def make_accelerator(training: Training, find_unused_parameters: bool = False) -> Accelerator:
     """Give the accelerate context of this process: device, rank, number of processes.
 
-    Number formats are left to ``torch.autocast`` in the trainer; accelerate's own setting is one per process for good.
+    Number formats are left to ``torch.autocast`` in the trainer and accumulation to its step, whatever
+    ``accelerate launch`` put into the environment.
+
+    Raises:
+        TrainingError: the process has an accelerate context with other settings already.
     """
-    handlers = [DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)]
-    return Accelerator(cpu=training.device == "cpu", kwargs_handlers=handlers)
+    try:
+        return Accelerator(
+            cpu=training.device == "cpu",
+            mixed_precision="no",
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)],
+        )
+    except ValueError as error:
+        raise TrainingError(
+            f"accelerate cannot be set up: {error}",
+            where="training.device",
+            fix="Train in a process that made no Accelerator of its own.",
+        ) from None

@@ -20,6 +20,8 @@ from wwmcorpus.training.settings import Training
 from wwmcorpus.training.step_plan import StepPlan
 
 _MOST_SHOWN_ROWS = 32
+#: A loss scale below this, 26 halvings below the first one, is the mark of gradients that are never finite.
+_LEAST_SCALE = 2.0**-10
 
 
 class Watch:
@@ -81,7 +83,11 @@ class Watch:
                 self.interval.num_skipped += 1
 
     def report(self, step: int, learning_rate: float) -> None:
-        """Write a line of metrics and begin anew."""
+        """Write a line of metrics and begin anew.
+
+        Raises:
+            TrainingError: no scale of the loss is small enough for gradients that are finite.
+        """
         interval, self.interval = self.interval, Interval(grad_norm=self.interval.grad_norm)
         *terms, loss = interval.summed_terms(self._ranks).mean(dim=0).tolist()
         figures = {
@@ -94,6 +100,13 @@ class Watch:
         if self._scaler.is_enabled():
             figures |= {"loss_scale": self._scaler.get_scale(), "num_skipped": interval.num_skipped}
         self._reporter.record("train", step, **figures, **self._times(step, interval))
+        if self._scaler.is_enabled() and figures["loss_scale"] < _LEAST_SCALE:
+            raise TrainingError(
+                "the gradients overflow fp16 however small the loss is made",
+                value=figures["loss_scale"],
+                where=f"step {step}",
+                fix="Set training.precision to bf16 or fp32, or lower optimiser.learning_rate.",
+            )
 
     def content(self) -> dict[str, Any]:
         """Give plain values for a checkpoint, every step looked at."""
