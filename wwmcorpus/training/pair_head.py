@@ -27,7 +27,7 @@ PAIR_WEIGHTS = ("bert.pooler.", "cls.seq_relationship.")
 def load_with_pair_head(name: str, plain: BertForMaskedLM) -> BertForMaskedLM:
     """Give a checkpoint's model with its pair head, or ``plain`` where the checkpoint has none."""
     with quiet_progress():
-        loaded: Any = BertForPreTraining.from_pretrained(name, output_loading_info=True)
+        loaded: Any = BertForPreTraining.from_pretrained(name, output_loading_info=True, dtype=torch.float32)
     model: BertForMaskedLM = loaded[0]
     if any(key.startswith(PAIR_WEIGHTS) for key in loaded[1]["missing_keys"]):
         return plain
