@@ -3,17 +3,19 @@
 import dataclasses
 import json
 import re
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from task_fakes import stops_at
+from task_fakes import stops_at, write_model
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from wwmcorpus import cli
@@ -23,11 +25,12 @@ from wwmcorpus.models.latency import Latency
 from wwmcorpus.models.parameters import Sizes
 from wwmcorpus.tasks import load_task
 from wwmcorpus.tasks import runs as task_runs
-from wwmcorpus.tasks.evaluate import EvaluateConfig, job, plots, pool
+from wwmcorpus.tasks.evaluate import EvaluateConfig, job, plots, pool, worker
 from wwmcorpus.tasks.evaluate.cells import Cell, CellResult, find_result, plan_cells, write_request
 from wwmcorpus.tasks.evaluate.page import page
 from wwmcorpus.tasks.evaluate.render import markdown, tables
 from wwmcorpus.tasks.evaluate.summary import Evaluation, entries_of
+from wwmcorpus.tasks.settings import FinetuneConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 SENTIMENT = str(ROOT / "sample_data" / "tasks" / "sentiment" / "task.toml")
@@ -200,6 +203,55 @@ def test_a_stop_amid_a_training_changes_nothing(models: Path, tmp_path: Path, mo
     assert scores_of(stopped) == scores_of(whole)
 
 
+def test_a_file_that_changed_is_another_input(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, folder = load_task(SENTIMENT), tmp_path / "task"
+    folder.mkdir()
+    copies = {split: shutil.copy(getattr(task, split), folder) for split in ("train", "validation")}
+    scores = dict.fromkeys(task.metric_names, 0.5)
+
+    def outcome(cell: Cell) -> pool.Outcome:
+        result = CellResult(0.5, scores, None, 1.0, 1, 0.1)
+        (cell.folder / "result.json").write_text(json.dumps(result.content()), "utf-8")
+        return result
+
+    monkeypatch.setattr(pool, "_run_here", outcome)
+    config = settings(models, tmp_path / "out", tasks=[{"task": SENTIMENT, **copies}], epochs=(1.0,), latency=False)
+    job.evaluate(config)
+    job.evaluate(config)
+    lines = Path(copies["validation"]).read_bytes().splitlines(keepends=True)
+    Path(copies["validation"]).write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(ConfigError, match=r"validation\.tsv was \"\w+\", now"):
+        job.evaluate(config)
+
+
+def test_a_run_that_came_to_nothing_stands_in_no_ones_way(models: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    train = tmp_path / Path(load_task(SENTIMENT).train or "").name
+    alone = {"models": [str(models / "little")], "teacher": None, "epochs": (1.0,), "seeds": (0,), "latency": False}
+    config = settings(models, tmp_path / "out", tasks=[{"task": SENTIMENT, "train": str(train)}], **alone)
+    with pytest.raises(TrainingError, match=f"all 1 runs failed; the first: .*{train.name}"):
+        job.evaluate(config)
+    shutil.copy(load_task(SENTIMENT).train or "", train)
+    made = job.evaluate(config)
+    assert not made.failures
+    assert len(scores_of(made)) == 1
+
+
+def test_a_training_that_was_begun_is_kept_from_other_settings(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    alone = {"models": [str(models / "little")], "teacher": None, "epochs": (2.0,), "seeds": (0,), "latency": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(task_runs, "TaskBatches", stops_at(1))
+        with pytest.raises(InterruptedJobError):
+            job.evaluate(settings(models, tmp_path / "out", **alone))
+    with pytest.raises(ConfigError, match=r"finetune\.training\.learning_rate was null, now 0\.001"):
+        job.evaluate(settings(models, tmp_path / "out", training={"learning_rate": 1e-3}, **alone))
+    assert list((tmp_path / "out").rglob("checkpoints/step-*"))
+    assert not job.evaluate(settings(models, tmp_path / "out", **alone)).failures
+
+
 def scores_of(made: Evaluation) -> list[Any]:
     return [trial.scores for tasks in made.entries.values() for entry in tasks.values() for trial in entry.trials]
 
@@ -222,6 +274,40 @@ def test_a_failed_run_stops_no_other(models: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(pool, "_run_here", lambda cell: "no")
     with pytest.raises(TrainingError, match="all 4 runs failed; the first: no"):
         job.evaluate(settings(models, tmp_path / "other", epochs=(1.0,), latency=False))
+
+
+def test_what_nobody_expected_stops_no_other_either(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(folder: Path) -> CellResult:
+        if "little" in str(folder):
+            raise RuntimeError("out of memory")
+        return CellResult(0.5, {"accuracy": 0.5, "f1_macro": 0.5}, None, 1.0, 1, 0.1)
+
+    monkeypatch.setattr(worker, "run_cell", fails)
+    config = settings(models, tmp_path / "out", epochs=(1.0,), seeds=(0,), latency=False)
+    made = job.evaluate(config)
+    assert made.failures == {"little on sample-sentiment, 1 epochs, seed 0": "RuntimeError: out of memory"}
+    assert made.entries["teacher"]["sample-sentiment"].num_missing == 0
+    (log,) = (tmp_path / "out").rglob("log.txt")
+    assert "in fails" in log.read_text("utf-8")  # the traceback
+
+    def stopped(folder: Path) -> CellResult:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "run_cell", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        job.evaluate(config)
+
+
+def test_a_model_is_scored_where_it_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = load_task(SENTIMENT)
+    found = []
+    monkeypatch.setattr(worker, "make_accelerator", lambda training: SimpleNamespace(device=torch.device("meta")))
+    monkeypatch.setattr(worker, "score_model", lambda model, *_: found.append(model.weight.device.type) or {})
+    config = FinetuneConfig(task=SENTIMENT, model="any", output=write_model(tmp_path / "model"))
+    worker._score(config, torch.nn.Linear(2, 2), task.validation or "")
+    assert found == ["meta"]
 
 
 def test_processes_give_what_this_one_gives(models: Path, tmp_path: Path) -> None:
@@ -259,6 +345,20 @@ def test_a_process_that_dies_is_told_by_its_last_words(tmp_path: Path, monkeypat
     assert find_result(endless) is None
 
 
+def test_a_log_goes_on_and_the_last_attempt_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(program))
+    cell = Cell("m", "t", 1.0, 0, tmp_path / "cell", {})
+    found = []
+    for script in ("echo error: no room; exit 1", "echo killed; exit 1", "exit 3"):
+        program.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        program.chmod(0o755)
+        found += [outcome for _, outcome in pool.run_cells([cell], 1, 1)]
+    assert found == ["exit status 1: no room", "exit status 1: killed", "exit status 3: it said nothing"]
+    log = (cell.folder / "log.txt").read_text("utf-8")
+    assert log.index("error: no room") < log.index("killed")
+
+
 def test_results_count_beside_their_request_only(tmp_path: Path) -> None:
     cell = Cell("m", "t", 1.0, 0, tmp_path / "cell", {"finetune": {"epochs": 1.0}})
     assert find_result(cell) is None
@@ -278,12 +378,30 @@ def test_bad_configurations_are_one_clear_error(models: Path, tmp_path: Path) ->
         settings(models, tmp_path, models=[str(models / "little")] * 2, teacher=None)
     with pytest.raises(ConfigError, match="the epochs are what is compared"):
         settings(models, tmp_path, training={"patience": 2})
+    with pytest.raises(ConfigError, match=r"at its end only: 50.*training\.evaluate_every.*weights = \"best\""):
+        settings(models, tmp_path, training={"evaluate_every": 50})
+    assert settings(models, tmp_path, training={"evaluate_every": 50}, weights="best").training.evaluate_every == 50
+    with pytest.raises(ConfigError, match=r"random weights: 'minirbt-h256'.*\./minirbt-h256"):
+        job.evaluate(settings(models, tmp_path / "out", models=["small=minirbt-h256"], teacher=None))
     with pytest.raises(ConfigError, match="two tasks have one name"):
         plan_cells(settings(models, tmp_path, tasks=[SENTIMENT, SENTIMENT]))
     with pytest.raises(ConfigError, match="no examples to be scored on: 'ocnli'"):
         plan_cells(settings(models, tmp_path, tasks=["ocnli"]))
     with pytest.raises(ConfigError, match="the model cannot be loaded"):
         job.evaluate(settings(models, tmp_path / "out", models=[str(tmp_path / "none")], teacher=None))
+
+
+def test_a_folder_with_an_equals_sign_is_a_folder() -> None:
+    texts = ["runs/lr=1e-4/student", "./lr=1e-3", "a=runs/lr=1e-4", "hfl/rbt3", "=runs/b", "c:\\lr=1\\d"]
+    made = EvaluateConfig(models=texts, tasks=["ocnli"], output="out")
+    assert [(each.title, each.model) for each in made.models[:5]] == [
+        ("student", "runs/lr=1e-4/student"),
+        ("lr=1e-3", "./lr=1e-3"),
+        ("a", "runs/lr=1e-4"),
+        ("rbt3", "hfl/rbt3"),
+        ("b", "runs/b"),
+    ]
+    assert made.models[5].model == "c:\\lr=1\\d"
 
 
 def test_the_learning_rate_of_a_model_stands_above_that_of_all(models: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ process, and ``model`` where it is kept. A result counts only beside the very re
 
 from __future__ import annotations
 
-import functools
+import itertools
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from wwmcorpus.files import file_sha256, make_folder, write_json
 from wwmcorpus.tasks.declaration import Task, load_task
 from wwmcorpus.tasks.evaluate.settings import EvaluateConfig, EvaluatedModel, EvaluatedTask
 from wwmcorpus.training.results import weights_sha256
+from wwmcorpus.training.runs import CHECKPOINT_FOLDER
 
 REQUEST_FILE, RESULT_FILE, LOG_FILE, MODEL_FOLDER = "request.json", "result.json", "log.txt", "model"
 #: Steps between two evaluations where only the end counts.
@@ -83,23 +84,30 @@ def plan_cells(config: EvaluateConfig) -> list[Cell]:
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ConfigError("two tasks have one name", value=names, where="tasks", fix="Give each a name of its own.")
-    return [
-        _cell(config, model, source, task, epochs, seed)
-        for epochs in sorted(config.epochs)
-        for seed in config.seeds
-        for source, task in zip(config.tasks, tasks, strict=True)
-        for model in config.models
-    ]
+    of_tasks = [_of_task(source, task, config.test) for source, task in zip(config.tasks, tasks, strict=True)]
+    hashes = {model.model: weights_sha256(model.model) for model in config.models}
+    cells = []
+    for epochs, seed, (name, of_task), model in itertools.product(
+        sorted(config.epochs), config.seeds, list(zip(names, of_tasks, strict=True)), config.models
+    ):
+        folder = Path(config.output) / "runs" / model.title / name / f"epochs-{epochs:g}" / f"seed-{seed}"
+        finetune = of_task["finetune"] | {"model": model.model, "training": _training(config, model, epochs, seed)}
+        inputs = of_task["inputs"] | {"model": hashes[model.model]}
+        request = of_task | {"finetune": finetune, "inputs": inputs}
+        cells.append(Cell(model.title, name, epochs, seed, folder, request))
+    return cells
 
 
 def find_result(cell: Cell) -> CellResult | None:
     """Give the result of a cell that was run before; None where there is none.
 
+    A run that failed before its first checkpoint, or never began, leaves nothing that stands in the way of another.
+
     Raises:
-        ConfigError: its folder belongs to another request; the differences are named.
+        ConfigError: its folder holds what was trained on another request; the differences are named.
     """
     stored = _read(cell.folder / REQUEST_FILE)
-    if stored is None:
+    if stored is None or not _is_begun(cell.folder):
         return None
     unlike = list(differences(stored, cell.request))
     if unlike:
@@ -119,39 +127,37 @@ def write_request(cell: Cell) -> None:
     write_json(cell.folder / REQUEST_FILE, cell.request)
 
 
-def _cell(
-    config: EvaluateConfig, model: EvaluatedModel, source: EvaluatedTask, task: Task, epochs: float, seed: int
-) -> Cell:
-    folder = Path(config.output) / "runs" / model.title / task.name / f"epochs-{epochs:g}" / f"seed-{seed}"
+def _is_begun(folder: Path) -> bool:
+    """Whether the folder of a cell holds a result, a model, or a checkpoint that a run would go on from."""
+    checkpoints = folder.glob(f"{MODEL_FOLDER}.partial/{CHECKPOINT_FOLDER}/step-*")
+    return (folder / RESULT_FILE).is_file() or (folder / MODEL_FOLDER).exists() or any(checkpoints)
+
+
+def _of_task(source: EvaluatedTask, task: Task, is_tested: bool) -> dict[str, Any]:
+    """Give the part of a request that models, epochs and seeds share. Files are read at each call: they may change."""
     validation = source.validation or task.validation
     if validation is None:
         raise ConfigError(
             "a task has no examples to be scored on", value=task.name, where="tasks", fix="Give it a validation file."
         )
+    test = (source.test or task.test) if is_tested else None
+    train = source.train or ((task.train,) if task.train else ())
+    files = {path: _file_hash(path) for path in (*train, validation, test) if path is not None}
+    finetune = {key: value for key, value in source.values().items() if key != "test"}
+    declaration = {key: value for key, value in task.values().items() if key not in ("train", "validation", "test")}
+    return {"finetune": finetune, "test": test, "inputs": {"files": files, "task": declaration}}
+
+
+def _training(config: EvaluateConfig, model: EvaluatedModel, epochs: float, seed: int) -> dict[str, Any]:
     every = config.training.evaluate_every if config.weights == "best" else _NEVER
     chosen = {"epochs": float(epochs), "seed": seed, "evaluate_every": every}
     if model.learning_rate is not None:
         chosen["learning_rate"] = model.learning_rate
-    settings = config.training.model_copy(update=chosen)
-    finetune = {key: value for key, value in source.values().items() if key != "test"}
-    finetune |= {"model": model.model, "training": settings.values()}
-    test = (source.test or task.test) if config.test else None
-    train = source.train or ((task.train,) if task.train else ())
-    files = {path: _file_hash(path) for path in (*train, validation, test) if path is not None}
-    inputs = {"model": _model_hash(model.model), "files": files, "task": _declaration(task)}
-    return Cell(model.title, task.name, epochs, seed, folder, {"finetune": finetune, "test": test, "inputs": inputs})
+    return config.training.model_copy(update=chosen).values()
 
 
-def _declaration(task: Task) -> dict[str, Any]:
-    return {key: value for key, value in task.values().items() if key not in ("train", "validation", "test")}
-
-
-@functools.cache
 def _file_hash(path: str) -> str | None:
     return file_sha256(Path(path)) if Path(path).is_file() else None
-
-
-_model_hash = functools.cache(weights_sha256)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

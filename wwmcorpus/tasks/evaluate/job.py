@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wwmcorpus.errors import TrainingError
+from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.files import folder_lock, make_folder, remove_folder, whole_file, write_json
 from wwmcorpus.models.latency import Latency, measure_latency, set_threads
 from wwmcorpus.models.load import load_model
@@ -22,6 +22,7 @@ from wwmcorpus.tasks.evaluate.render import markdown
 from wwmcorpus.tasks.evaluate.settings import EvaluateConfig
 from wwmcorpus.tasks.evaluate.summary import Evaluation, entries_of
 from wwmcorpus.training.results import weights_sha256
+from wwmcorpus.training.students import STUDENTS
 
 JSON_FILE, MARKDOWN_FILE, PAGE_FILE = "evaluation.json", "evaluation.md", "evaluation.html"
 LATENCY_FILE = "latency.json"
@@ -61,7 +62,8 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
         progress: Watches it.
 
     Raises:
-        ConfigError: a model or a task is not there, or the folder holds runs of other settings or inputs.
+        ConfigError: a model or a task is not there, a model is a student's name, or the folder holds runs of other
+            settings or inputs.
         SourceError: a file of a task holds no example.
         TrainingError: no fine-tuning gave a result.
         InterruptedJobError: a signal came; the same call goes on from there.
@@ -95,6 +97,14 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
 
 def _look_ahead(config: EvaluateConfig) -> _Inputs:
     """Open every model and read every file that is scored on, so that what is wrong is said before anything runs."""
+    for model in config.models:
+        if model.model in STUDENTS:
+            raise ConfigError(
+                "a student's name stands for a shape with random weights",
+                value=model.model,
+                where="models",
+                fix=f"Give the folder of a trained model, or ./{model.model} for a folder of this name.",
+            )
     cells = plan_cells(config)
     metrics = {}
     for source in config.tasks:

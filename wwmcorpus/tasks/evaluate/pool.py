@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -21,6 +22,9 @@ from wwmcorpus.tasks.evaluate.cells import LOG_FILE, Cell, CellResult, find_resu
 _POLL_SECONDS = 0.2
 #: Of a log, the last lines that may say what is wrong.
 _TAIL_BYTES = 4096
+
+#: Stands in a log before what each attempt says.
+_ATTEMPT = "== attempt =="
 
 #: A result, or one line that says why there is none.
 Outcome = CellResult | str
@@ -58,6 +62,10 @@ def _run_here(cell: Cell) -> Outcome:
         raise
     except WwmcorpusError as error:
         return str(error)
+    except Exception as error:  # whatever else one run dies of stops no other, as where each is a process
+        with (cell.folder / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(f"{_ATTEMPT}\n{traceback.format_exc()}")
+        return f"{type(error).__name__}: {error}"
 
 
 def _run_in_processes(
@@ -90,6 +98,8 @@ def _start(cell: Cell, num_threads: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "wwmcorpus.tasks.evaluate.worker", str(cell.folder), str(num_threads)]
     log: IO[bytes]
     with (cell.folder / LOG_FILE).open("ab") as log:
+        log.write(f"{_ATTEMPT}\n".encode())
+        log.flush()
         # Signals of the terminal come to this process alone, which passes them on.
         return subprocess.Popen(
             command, stdout=log, stderr=log, env=os.environ | threads, start_new_session=True, stdin=subprocess.DEVNULL
@@ -102,7 +112,8 @@ def _outcome(cell: Cell, status: int) -> Outcome:
 
 
 def _last_words(log: Path) -> str:
-    """Give the line of a log that says what was wrong: the last error, or the last line."""
-    lines = [line for line in log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").splitlines() if line.strip()]
+    """Give the line of a log that says what was wrong with the last attempt: the last error, or the last line."""
+    tail = log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace").rpartition(f"{_ATTEMPT}\n")[-1]
+    lines = [line for line in tail.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith("error: ")]
     return (said or lines or ["it said nothing"])[-1].removeprefix("error: ")

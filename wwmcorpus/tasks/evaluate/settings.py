@@ -44,7 +44,8 @@ def _model(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     name, equals, model = value.partition("=")
-    return {"model": model, "name": name} if equals else {"model": value}
+    is_named = equals and not {"/", "\\"} & set(name)
+    return {"model": model, "name": name} if is_named else {"model": value}
 
 
 def _tasks(values: Any) -> Any:
@@ -60,7 +61,8 @@ class EvaluateConfig(Config):
     output="runs/evaluation")``
     """
 
-    #: Tables of ``EvaluatedModel``; a text stands for a folder, or ``NAME=FOLDER``.
+    #: Tables of ``EvaluatedModel``; a text stands for a folder, or ``NAME=FOLDER``. A name holds no slash, so that
+    #: ``runs/a=b`` is a folder.
     models: Annotated[tuple[EvaluatedModel, ...], BeforeValidator(_models)] = Field(min_length=1, strict=False)
     #: Tables of ``EvaluatedTask``; a text stands for a task's name or file.
     tasks: Annotated[tuple[EvaluatedTask, ...], BeforeValidator(_tasks)] = Field(min_length=1, strict=False)
@@ -78,7 +80,8 @@ class EvaluateConfig(Config):
     keep: Literal["best", "all"] = "best"
     #: Score the models on test files too, where tasks have such files.
     test: bool = True
-    #: All else of the fine-tuning. ``epochs`` and ``seed`` come from here above; ``patience`` must be None.
+    #: All else of the fine-tuning. ``epochs`` and ``seed`` come from here above; ``patience`` must be None, and
+    #: ``evaluate_every`` too unless the best weights are scored.
     training: TaskTraining = Field(default_factory=TaskTraining)
     #: Processes; 0: everything in this one.
     num_workers: int = Field(default=1, ge=0)
@@ -110,5 +113,12 @@ class EvaluateConfig(Config):
                 value=self.training.patience,
                 where="training.patience",
                 fix='Leave it out; weights = "best" keeps the best of each run.',
+            )
+        if self.training.evaluate_every is not None and self.weights == "last":
+            raise ConfigError(
+                "a run is scored at its end only",
+                value=self.training.evaluate_every,
+                where="training.evaluate_every",
+                fix='Leave it out, or set weights = "best".',
             )
         return self

@@ -21,6 +21,7 @@ from wwmcorpus.tasks.predict import score_model
 from wwmcorpus.tasks.runs import run_finetune
 from wwmcorpus.tasks.settings import FinetuneConfig
 from wwmcorpus.training.reporting import METRICS_FILE
+from wwmcorpus.training.trainer import make_accelerator
 
 
 def run_cell(folder: Path) -> CellResult:
@@ -50,7 +51,9 @@ def run_cell(folder: Path) -> CellResult:
 
 
 def _score(config: FinetuneConfig, model: Any, path: str) -> dict[str, float]:
+    """Score a model on the examples of a file, on the device on which it learned."""
     task, folder = load_task(config.task), config.output
+    model.to(make_accelerator(config.training.loop(num_rows=1)).device)
     examples = task.read(path)
     length = row_length(task, config.max_length, folder)
     features = encode(task, examples, load_tokenizer(folder), length, config.stride)
