@@ -12,10 +12,12 @@ from training_fakes import TEACHER, batch, tiny
 from wwmcorpus.training.attention import Attention
 from wwmcorpus.training.heads import micro_batches
 from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.ranks import Ranks
 from wwmcorpus.training.registry import Positions
 from wwmcorpus.training.relations import gram_sum, nst_sum, relation_sum
-from wwmcorpus.training.settings import DistillLosses
+from wwmcorpus.training.settings import DistillLosses, LayerMatch, Training
 from wwmcorpus.training.settings.losses import TemperatureSchedule
+from wwmcorpus.training.step_plan import Planner
 
 EVERYWHERE = Positions(None, torch.ones(1, 512))
 
@@ -96,3 +98,22 @@ def test_padding_moves_no_temperature(shape):
         (cut,) = micro_batches(padded(batch(4), more))
         found.append(float(objective(cut, objective.teach(teacher, cut)).detach()))
     assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [None, 3, 1])
+@pytest.mark.parametrize("options", [{"positions": "all"}, {}], ids=["of the match", "of the losses"])
+def test_the_flow_matrix_with_padding_is_of_whole_rows_however_they_are_cut(size, options):
+    match = LayerMatch(teacher_layer=(0, 4), student_layer=(0, 2), loss="gram", projection="linear", **options)
+    losses = DistillLosses(soft_weight=0.0, matches=[match], hidden_positions="real" if options else "all")
+    teacher, student, rows = tiny(TEACHER, 1).eval(), tiny().eval(), batch()
+    objective = Objective(student, losses, teacher)
+    plan = Planner(objective, teacher, Training(micro_batch_size=size), torch.device("cpu"), Ranks()).plan(rows)
+    found = sum(objective(cut, objective.teach(teacher, cut)) for cut in plan.cuts) / plan.divisors
+    flows = []
+    for model, project in ((student, objective.projections[0]), (teacher, torch.nn.Identity())):
+        inputs = {"input_ids": rows["input_ids"], "attention_mask": rows["attention_mask"]}
+        states = model(**inputs, output_hidden_states=True).hidden_states
+        first, last = (project(states[layer]).detach().double().numpy() for layer in (0, -1))
+        flows.append(np.einsum("bli,blj->bij", first, last) / 12)
+    expected = ((flows[0] - flows[1]) ** 2).mean(axis=(1, 2)).mean()
+    assert float(found.detach()) == pytest.approx(float(expected), rel=1e-4)

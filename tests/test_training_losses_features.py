@@ -263,3 +263,22 @@ def test_top_k_needs_a_loss_that_can_do_without_the_rest():
 def test_a_loss_of_ones_own_with_a_misspelt_option(options, message):
     with pytest.raises(ConfigError, match=message):
         register_loss("misspelt", lambda *_: torch.zeros(()), **options)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        DistillLosses(layer_map="none"),
+        DistillLosses(soft_weight=0.0),
+        DistillLosses(soft_weight=0.0, layer_map="none", matches=[LayerMatch(layers="last", loss="value_relation")]),
+    ],
+    ids=["soft labels", "a map by name", "a match"],
+)
+def test_what_is_compared_needs_a_teacher(losses):
+    with pytest.raises(ConfigError, match="compare with a teacher and there is none"):
+        Objective(tiny(), losses)
+
+
+def test_hard_labels_need_no_teacher():
+    losses = DistillLosses(soft_weight=0.0, hard_weight=1.0, layer_map="none")
+    assert [term.name for term in Objective(tiny(), losses).terms] == ["hard_labels"]

@@ -28,6 +28,7 @@ from wwmcorpus.training.settings import DistillLosses, LayerMatch
 from wwmcorpus.training.terms import (
     Features,
     Grid,
+    count_padding,
     needs_attention,
     needs_hidden,
     scheduled_temperature,
@@ -45,6 +46,9 @@ class Objective(Learning):
         teacher: The teacher; only its shape is read here.
         seed: Decides the projections' first weights.
         pair_weight: Factor of the loss of the pair head; the student then has one, see ``pair_head``.
+
+    Raises:
+        ConfigError: the losses compare with a teacher and there is none, or student and teacher do not fit together.
 
     Attributes:
         terms: The summands, in the order of the forward pass's result.
@@ -67,6 +71,12 @@ class Objective(Learning):
         self.student: BertForMaskedLM = student
         self.losses = losses or DistillLosses(soft_weight=0.0, hard_weight=1.0, layer_map="none")
         self.matches: list[LayerMatch] = []
+        if teacher is None and _compares(self.losses):
+            raise ConfigError(
+                "the losses compare with a teacher and there is none",
+                where="losses",
+                fix='Give a teacher, or set soft_weight = 0 and layer_map = "none", without matches.',
+            )
         if losses is not None and teacher is not None:
             check_vocabulary("student", student.config.vocab_size, teacher.config.vocab_size)
             self.matches = resolve_matches(losses, shape_of(teacher), shape_of(student))
@@ -101,6 +111,11 @@ class Objective(Learning):
     def needs_attention(self) -> bool:
         """Whether any term compares attention or relations: rows must then keep their grid."""
         return needs_attention(self.matches)
+
+    @property
+    def counts_padding(self) -> bool:
+        """Whether any term counts padding; a match that is divided by rows may do so too, as "gram" does."""
+        return super().counts_padding or count_padding(self.matches, self.losses.hidden_positions)
 
     def set_progress(self, progress: float) -> None:
         """Say which share of the steps is done, in [0, 1): a temperature may follow it."""
@@ -173,6 +188,10 @@ class Objective(Learning):
     def _counted(self, grid: Grid) -> Tensor | None:
         """Give the weight of each row of the logits, or None where each counts."""
         return grid.real_BL.flatten() if self.losses.soft_positions == "real" else None
+
+
+def _compares(losses: DistillLosses) -> bool:
+    return bool(losses.soft_weight or losses.matches or losses.layer_map != "none")
 
 
 def list_terms(losses: DistillLosses, matches: list[LayerMatch]) -> list[Term]:

@@ -54,6 +54,11 @@ def needs_attention(matches: Sequence[LayerMatch]) -> bool:
     return any(find_loss(match.loss, "losses").feature not in ("hidden", "hidden_pair") for match in matches)
 
 
+def count_padding(matches: Sequence[LayerMatch], hidden_positions: Literal["real", "all"]) -> bool:
+    """Whether padding counts in any match; ``hidden_positions`` says it of matches that do not."""
+    return any((match.positions or hidden_positions) == "all" for match in matches)
+
+
 def sum_of_match(
     match: LayerMatch,
     student: Features,
