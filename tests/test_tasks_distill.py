@@ -108,6 +108,75 @@ def test_the_head_learns_the_weighted_mean_of_the_teachers(name, models, tmp_pat
     assert hard > 0
 
 
+@pytest.mark.parametrize("changes", [{"soft_top_k": 5}, {"temperature_schedule": {"shape": "flsw"}}])
+def test_regression_compares_values_whatever_is_said_of_logits(changes, models, tmp_path):
+    losses = PredictionLosses(temperature=2.0, **changes)
+    learns, teachers, rows = parts(similarity(tmp_path), models, tmp_path, losses)
+    soft = learns(rows, learns.teach(teachers, rows))
+    soft.sum().backward()
+    student, teacher = (plain_logits(model, rows) for model in (learns.student.models[0], teachers.models[0][0]))
+    assert soft.item() == pytest.approx(float(((student - teacher) ** 2).sum()), rel=1e-4)
+    assert learns.student.models[0].classifier.weight.grad.abs().sum() > 0
+
+
+def sharpen(learns):
+    """Let the student's answers differ from place to place: those of new weights are all alike."""
+    for parameter in learns.student.models[0].parameters():
+        parameter.mul_(5)
+
+
+def padded(rows, width):
+    """The same rows with so many pieces of padding more; labels of pieces are none there."""
+    more = {name: torch.nn.functional.pad(getattr(rows, name), (0, width)) for name in rows._fields[1:4]}
+    if rows.labels.shape == rows.input_ids_BL.shape:
+        more["labels"] = torch.nn.functional.pad(rows.labels, (0, width), value=-100)
+    return rows._replace(**more)
+
+
+@pytest.mark.parametrize(
+    ("name", "losses"),
+    [
+        ("reading", {"soft_loss": "mse"}),
+        ("reading", {}),
+        ("reading", {"temperature_schedule": {"shape": "cwsm"}}),
+        ("names", {"temperature_schedule": {"shape": "cwsm"}}),
+        ("names", {"temperature_schedule": {"shape": "flsw"}}),
+        ("names", {"soft_loss": "mse"}),
+    ],
+)
+def test_padding_changes_no_loss(name, losses, models, tmp_path):
+    learns, teachers, rows = parts(sample(name), models, tmp_path, PredictionLosses(**losses))
+    with torch.no_grad():
+        sharpen(learns)
+        found = [learns(own, learns.teach(teachers, own)).item() for own in (rows, padded(rows, 10))]
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+def test_squared_errors_of_reading_are_means_over_the_pieces_of_a_row(models, tmp_path):
+    learns, teachers, rows = parts(sample("reading"), models, tmp_path, PredictionLosses(soft_loss="mse"))
+    with torch.no_grad():
+        soft = learns(rows, learns.teach(teachers, rows)).item()
+    student, teacher = (plain_logits(model, rows) for model in (learns.student.models[0], teachers.models[0][0]))
+    lengths = rows.attention_mask_BL.sum(1).tolist()
+    rows_of = [(student[row, :length] - teacher[row, :length]) ** 2 for row, length in enumerate(lengths)]
+    assert soft == pytest.approx(sum(float(error.mean(0).sum()) / 2 for error in rows_of), rel=1e-4)
+
+
+def test_the_mean_of_temperatures_is_that_of_labelled_pieces(models, tmp_path):
+    """Wen et al., arXiv:1911.07471: T + beta * (mean(w) - w), w = 1 / (max softmax + 0.001)."""
+    losses = PredictionLosses(temperature=8.0, temperature_schedule={"shape": "cwsm"})
+    learns, teachers, rows = parts(sample("names"), models, tmp_path, losses)
+    with torch.no_grad():
+        sharpen(learns)
+        soft = learns(rows, learns.teach(teachers, rows)).item()
+    labelled = rows.labels.numpy() != -100
+    both = (plain_logits(model, rows)[labelled] for model in (learns.student.models[0], teachers.models[0][0]))
+    student, teacher = both
+    weight = 1 / (softmax(student).max(-1) + 1e-3)
+    temperature = (8.0 + weight.mean() - weight)[:, None]
+    assert soft == pytest.approx(cross_entropy(student, teacher, temperature) * 64, rel=1e-4)
+
+
 def test_below_the_head_hidden_states_and_attention_are_compared(models, tmp_path):
     learns, teachers, rows = parts(sample("sentiment"), models, tmp_path, IntermediateLosses())
     theirs = learns.teach(teachers, rows)

@@ -29,7 +29,7 @@ from wwmcorpus.training.flops import forward_flops, step_flops
 from wwmcorpus.training.learning import Learning, Term
 from wwmcorpus.training.matches import ModelShape, Projections, resolve_matches
 from wwmcorpus.training.objective import list_terms, shape_of
-from wwmcorpus.training.settings import DistillLosses, LayerMatch
+from wwmcorpus.training.settings import DistillLosses, LayerMatch, TemperatureSchedule
 from wwmcorpus.training.terms import (
     Features,
     Grid,
@@ -163,12 +163,17 @@ class TaskObjective(Learning):
         assert ours.logits is not None
         assert theirs is not None
         student_MV, teacher_MV = (_vectors(part.task, logits, batch) for logits in (ours.logits, theirs))
-        counted_M = None
         if part.task.kind == "labelling":
             assert batch.labels is not None
-            counted_M = (batch.labels != IGNORED_LABEL).float().flatten()
+            is_labelled_M = (batch.labels != IGNORED_LABEL).flatten()
+            student_MV, teacher_MV = student_MV[is_labelled_M], teacher_MV[is_labelled_M]
+        weight_M = None
+        if part.task.kind == "reading" and part.losses.soft_loss == "mse":
+            # A mean over the width of the batch, to which padding adds zeros, becomes one over the pieces of the row.
+            lengths_B = batch.attention_mask_BL.sum(1)
+            weight_M = (batch.attention_mask_BL.shape[1] / lengths_B).repeat_interleave(2)
         temperature = scheduled_temperature(part.losses, self._progress)
-        total = soft_label_sum(part.losses, student_MV, teacher_MV, None, temperature, counted_M)
+        total = soft_label_sum(part.losses, student_MV, teacher_MV, None, temperature, weight_M)
         return total / 2 if part.task.kind == "reading" else total
 
     def _match_sums(self, part: _Part, ours: TaskOutputs, theirs: TaskOutputs, batch: TaskRows) -> list[Tensor]:
@@ -197,7 +202,9 @@ class TaskObjective(Learning):
         if isinstance(losses, IntermediateLosses) and not losses.matches:
             losses = losses.model_copy(update={"matches": tinybert_matches(losses, of_teacher, of_student)})
         if task.kind == "regression":
-            losses = losses.model_copy(update={"soft_loss": "mse"})
+            # A softmax over one number says nothing: neither does what is made of it.
+            plain = {"soft_loss": "mse", "soft_top_k": None}
+            losses = losses.model_copy(update=plain | {"temperature_schedule": _of_step(losses.temperature_schedule)})
         if task.kind == "reading" and losses.temperature_schedule.shape == "flsw":
             raise ConfigError(
                 "this schedule compares the lengths of logits, and those of a passage grow with its padding",
@@ -222,6 +229,11 @@ def tinybert_matches(losses: IntermediateLosses, teacher: ModelShape, student: M
         loss = "attention_mse" if teacher.heads == student.heads else "attention_ce_mean"
         matches.append(LayerMatch(layers=named, loss=loss, weight=losses.attention_weight))
     return tuple(matches)
+
+
+def _of_step(schedule: TemperatureSchedule) -> TemperatureSchedule:
+    """Give a schedule as it is for values that have no distribution: with one temperature for all of a step."""
+    return TemperatureSchedule() if schedule.shape in ("flsw", "cwsm") else schedule
 
 
 def _vectors(task: Task, logits: Tensor, batch: TaskRows) -> Tensor:

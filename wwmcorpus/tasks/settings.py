@@ -167,7 +167,11 @@ class IntermediateLosses(DistillLosses):
 
 
 class PredictionLosses(DistillLosses):
-    """What is compared at the head. Regression compares the values themselves, by squared error."""
+    """What is compared at the head.
+
+    Regression compares the values themselves, by squared error: ``soft_loss`` and ``soft_top_k`` do not hold there, nor
+    do the temperature schedules "flsw" and "cwsm".
+    """
 
     temperature: float = Field(default=1.0, gt=0)
     layer_map: Literal["uniform", "every_second", "first", "last", "none"] = "none"
