@@ -164,6 +164,11 @@ class TestHashing:
         found = draws_of(np.array([key for key, _ in keys], dtype=np.uint64), counts, purpose)
         assert found.tolist() == [draw_of(key, purpose, number) for key, count in keys for number in range(count)]
 
+    @pytest.mark.parametrize("part", [1.7, np.array([1.0]), np.float32(2)])
+    def test_fractions_are_no_keys(self, part):
+        with pytest.raises(TypeError, match="are integers, not float"):
+            key_of(0, part)
+
     def test_golden_keys(self):
         assert [hex(int(key)) for key in key_of(1, 2, np.arange(2))] == ["0x508afb8e036d2294", "0x25d57fcb2b61f9c1"]
 

@@ -88,6 +88,22 @@ class TestOrder:
         ]
 
 
+ORDERS = (shuffled, lambda *given: shuffled_in_windows(*given, block_rows=4, window_blocks=2))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("positions", "num_rows"), [([-1], 10), ([10], 10), ([3, 10], 10), ([0], 0), ([0.5], 10)])
+def test_positions_outside_the_epoch_are_an_error(order, positions, num_rows):
+    with pytest.raises(IndexError, match=f"of an epoch of {num_rows} rows"):
+        order(positions, num_rows, 0, 0, FINGERPRINT)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_no_positions_are_no_rows(order):
+    found = order([], 10, 0, 0, FINGERPRINT)
+    assert (found.shape, found.dtype) == ((0,), np.int64)
+
+
 class TestWindowOrder:
     def order(self, num_rows, block_rows, window_blocks, seed=3, epoch=0):
         return shuffled_in_windows(np.arange(num_rows), num_rows, seed, epoch, FINGERPRINT, block_rows, window_blocks)
@@ -318,6 +334,57 @@ class TestStream:
     def test_what_is_no_state_is_refused(self, small_corpus):
         with pytest.raises(CorpusError, match="no state of a stream"):
             Stream(small_corpus).load_state_dict({"epoch": 1})
+
+    @pytest.mark.parametrize("state", [None, 3, ["epoch", "batch_index"]])
+    def test_what_is_no_table_is_no_state(self, small_corpus, state):
+        with pytest.raises(CorpusError, match="no state of a stream"):
+            Stream(small_corpus).load_state_dict(state)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"batch_index": -1},
+            {"batch_index": 10**9},
+            {"batch_index": 2.9},
+            {"batch_index": "3"},
+            {"batch_index": True},
+            {"epoch": -3},
+            {"epoch": None},
+        ],
+    )
+    def test_a_position_that_does_not_exist_is_refused_and_the_stream_stays(self, small_corpus, change):
+        stream = Stream(small_corpus, global_batch_size=8)
+        run(stream, 2)
+        with pytest.raises(CorpusError, match="the saved position does not exist"):
+            stream.load_state_dict(stream.state_dict() | change)
+        assert (stream.epoch, stream.batch_index) == (0, 2)
+
+    def test_the_last_position_exists_and_the_one_behind_it_does_not(self, small_corpus):
+        stream = Stream(small_corpus, global_batch_size=8)
+        num_batches = len(small_corpus) // 8
+        stream.load_state_dict(stream.state_dict() | {"epoch": 7, "batch_index": num_batches - 1})
+        assert (stream.epoch, stream.batch_index) == (7, num_batches - 1)
+        with pytest.raises(CorpusError, match=f"epochs from 0 on, of {num_batches} batches"):
+            stream.load_state_dict(stream.state_dict() | {"batch_index": num_batches})
+
+    def test_a_state_with_more_in_it_is_refused(self, small_corpus):
+        stream = Stream(small_corpus)
+        with pytest.raises(CorpusError, match=r"what no stream wrote: \['curriculum'\]"):
+            stream.load_state_dict(stream.state_dict() | {"curriculum": 1})
+
+    @pytest.mark.parametrize("number", [1.7, 1.0, "1", None])
+    def test_a_seed_or_epoch_that_is_no_integer_is_refused(self, small_corpus, number):
+        with pytest.raises(ConfigError, match=r"not a whole number.*\(seed\)"):
+            Stream(small_corpus, seed=number)
+        with pytest.raises(ConfigError, match="not a whole number"):
+            Stream(small_corpus).set_epoch(number)
+
+    def test_numpys_integers_are_integers(self, small_corpus):
+        stream, plain = Stream(small_corpus, seed=np.int64(1)), Stream(small_corpus, seed=1)
+        stream.set_epoch(np.int32(2))
+        plain.set_epoch(2)
+        assert json.loads(json.dumps(stream.state_dict())) == plain.state_dict()
+        assert same(stream.batch(0, 0), plain.batch(0, 0))
 
     def test_set_epoch_goes_to_its_beginning_unless_one_is_in_it(self, small_corpus):
         stream = Stream(small_corpus, global_batch_size=8)

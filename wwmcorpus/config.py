@@ -6,6 +6,7 @@ where it is defined, next to the code that it configures.
 
 from __future__ import annotations
 
+import operator
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,18 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not a TOML file: {error}", where=str(path), fix="Mend the file at that place.") from None
+
+
+def whole_number(value: object, where: str) -> int:
+    """Give an integer, numpy's among them, as Python's.
+
+    Raises:
+        ConfigError: it is something else; a fraction is not rounded.
+    """
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ConfigError("not a whole number", value=value, where=where, fix="Give an integer.") from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

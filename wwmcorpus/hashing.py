@@ -94,4 +94,6 @@ def _unsigned(values: ArrayLike) -> NDArray[np.uint64]:
     if isinstance(values, int):
         return np.asarray(values % 2**64, dtype=np.uint64)
     array = np.asarray(values)
+    if array.dtype.kind == "f" and array.size:  # numpy would cut them off
+        raise TypeError(f"keys and counters are integers, not {array.dtype}")
     return array.view(np.uint64) if array.dtype == np.int64 else array.astype(np.uint64)

@@ -30,8 +30,12 @@ def shuffled(positions: ArrayLike, num_rows: int, seed: int, epoch: int, fingerp
 
     Returns:
         Row ids in [0, num_rows), int64, of the same shape.
+
+    Raises:
+        IndexError: a position is no integer in [0, num_rows).
     """
-    return _Permutation(num_rows, _ORDER, fingerprint, seed, epoch).at(positions)
+    asked = _checked(positions, num_rows)
+    return _Permutation(num_rows, _ORDER, fingerprint, seed, epoch).at(asked)
 
 
 def shuffled_in_windows(
@@ -59,12 +63,15 @@ def shuffled_in_windows(
 
     Returns:
         Row ids in [0, num_rows), int64, of the same shape; over all positions each exactly once.
+
+    Raises:
+        IndexError: a position is no integer in [0, num_rows).
     """
+    asked = _checked(positions, num_rows)
     num_blocks = -(-num_rows // block_rows)
     missing = num_blocks * block_rows - num_rows
     blocks = _Permutation(num_blocks, _BLOCKS, fingerprint, seed, epoch)
     short = blocks.place_of(num_blocks - 1)
-    asked = np.asarray(positions, dtype=np.int64)
     # Places count as if every block were full; behind the short one they run ahead of positions by what it lacks.
     short_end = (short + 1) * block_rows - missing
 
@@ -82,6 +89,15 @@ def shuffled_in_windows(
         places[inside] = begin + rows.at(asked[inside] - begin)
     places[places >= short_end] += missing
     return blocks.at(places // block_rows) * block_rows + places % block_rows
+
+
+def _checked(positions: ArrayLike, num_rows: int) -> NDArray[np.int64]:
+    asked = np.asarray(positions)
+    if not asked.size:
+        return asked.astype(np.int64)
+    if asked.dtype.kind not in "iu" or asked.min() < 0 or asked.max() >= num_rows:
+        raise IndexError(f"positions {asked.min()} to {asked.max()} of an epoch of {num_rows} rows")
+    return asked.astype(np.int64, copy=False)
 
 
 class _Permutation:

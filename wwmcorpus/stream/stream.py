@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from wwmcorpus.config import whole_number
 from wwmcorpus.corpus import Corpus
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.masking import Masking, WholeWordMasking
@@ -14,7 +15,7 @@ from wwmcorpus.stream.batches import Batch, BatchMaker
 from wwmcorpus.stream.checks import check_corpora, check_ranks, mixture_shares
 from wwmcorpus.stream.plan import Plan
 from wwmcorpus.stream.settings import StreamOptions
-from wwmcorpus.stream.state import STATE_FORMAT, check_same
+from wwmcorpus.stream.state import STATE_FORMAT, check_same, position_in
 
 
 class Stream:
@@ -39,7 +40,7 @@ class Stream:
         batch_index: Its number in that epoch.
 
     Raises:
-        ConfigError: rank, world size or weights do not fit, or a file that the masking names cannot be read.
+        ConfigError: rank, world size, seed or weights do not fit, or a file that the masking names cannot be read.
         CorpusError: fewer rows than one global batch, or corpora that do not go together.
     """
 
@@ -58,13 +59,14 @@ class Stream:
         self.corpora: tuple[Corpus, ...] = (corpus,) if single else tuple(corpus)  # type: ignore[arg-type, assignment]
         self.masking = masking or WholeWordMasking()
         self._masking_identity = self.masking.identity()
-        self.global_batch_size, self.seed, self.rank, self.world_size = global_batch_size, seed, rank, world_size
+        self.global_batch_size, self.rank, self.world_size = global_batch_size, rank, world_size
+        self.seed = whole_number(seed, "seed")
         check_ranks(global_batch_size, rank, world_size)
         check_corpora(self.corpora, global_batch_size, self.options)
         self._shares = mixture_shares(self.corpora, self.options)
-        plan = Plan(self.corpora, self._shares, global_batch_size, seed, self.options)
+        plan = Plan(self.corpora, self._shares, global_batch_size, self.seed, self.options)
         self._maker = BatchMaker(
-            self.corpora, plan, self.masking, seed, global_batch_size, rank, world_size, self.options
+            self.corpora, plan, self.masking, self.seed, global_batch_size, rank, world_size, self.options
         )
         self._workers: Workers | None = None
         self.batches_per_epoch = plan.batches_per_epoch
@@ -101,8 +103,9 @@ class Stream:
         """Go to the beginning of an epoch; within the current one the position stays, so that resumed runs go on.
 
         Raises:
-            ConfigError: it is negative.
+            ConfigError: it is negative, or no whole number.
         """
+        epoch = whole_number(epoch, "epoch")
         if epoch < 0:
             raise ConfigError("no such epoch", value=epoch, fix="Epochs count from 0.")
         if epoch != self.epoch:
@@ -129,10 +132,11 @@ class Stream:
         """Go to a saved position. Not within a loop over the stream: its next batch would set the position again.
 
         Raises:
-            CorpusError: it is a position in another stream: another corpus, seed, batch size, masking or option.
+            CorpusError: it is a position in another stream: another corpus, seed, batch size, masking or option; or no
+                position in any.
         """
         check_same(state, self.state_dict())
-        self.epoch, self.batch_index = int(state["epoch"]), int(state["batch_index"])
+        self.epoch, self.batch_index = position_in(state, self.batches_per_epoch)
 
     def _made(self, places: Iterator[Place]) -> Generator[Batch, None, None]:
         options = self.options
