@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from wwmcorpus.errors import CorpusError
+from wwmcorpus.errors import ConfigError, CorpusError
 from wwmcorpus.masking import (
     IGNORED_LABEL,
     NgramMasking,
@@ -117,6 +117,20 @@ def test_a_loader_with_workers_gives_what_one_process_gives(tokenizer, rows, bud
     batches = list(loader)
     assert len(batches) == -(-len(rows) // 8)
     assert all(same(batch, collator(rows[at * 8 : at * 8 + 8])) for at, batch in enumerate(batches))
+
+
+@pytest.mark.parametrize("number", [1.7, "1", None])
+def test_a_seed_or_epoch_that_is_no_integer_is_refused(tokenizer, collator, number):
+    with pytest.raises(ConfigError, match="not a whole number"):
+        WholeWordMaskCollator(tokenizer, seed=number)
+    with pytest.raises(ConfigError, match="not a whole number"):
+        collator.set_epoch(number)
+
+
+def test_no_multiple_is_a_multiple_of_one(tokenizer, rows):
+    wanted = WholeWordMaskCollator(tokenizer, seed=np.int64(4))(rows[:5])
+    assert same(WholeWordMaskCollator(tokenizer, seed=4, pad_to_multiple_of=None)(rows[:5]), wanted)
+    assert wanted["input_ids"].shape[1] == max(len(row["input_ids"]) for row in rows[:5])
 
 
 class TestErrors:

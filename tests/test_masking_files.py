@@ -9,7 +9,14 @@ from masking_rows import PIECES, REAL, VOCABULARY, make_rows
 
 from wwmcorpus.align import Vocabulary
 from wwmcorpus.errors import ConfigError, CorpusError
-from wwmcorpus.masking import RatioSchedule, SimilarWordMasking, WholeWordMasking, WordWeights, mask_rows
+from wwmcorpus.masking import (
+    RatioSchedule,
+    SimilarWordMasking,
+    WholeWordMaskCollator,
+    WholeWordMasking,
+    WordWeights,
+    mask_rows,
+)
 from wwmcorpus.masking.similar import similar_words
 from wwmcorpus.masking.spell import spell
 from wwmcorpus.stream import Stream
@@ -56,6 +63,18 @@ def test_a_stream_is_resumed_with_the_same_content_under_any_name_and_with_no_ot
 def test_a_file_that_is_not_there_is_found_when_the_stream_is_made(small_corpus, tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read the file.*SimilarWordMasking\.table"):
         Stream(small_corpus, masking=SimilarWordMasking(table=str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize("field", [*FIELDS, "table"])
+def test_a_collator_takes_the_content_that_is_there_when_it_is_made(tmp_path, field):
+    path = tmp_path / "file"
+    with pytest.raises(ConfigError, match=rf"cannot read the file.*\.{field}"):
+        WholeWordMaskCollator(VOCABULARY, masking=scheme_of(field, path))
+    path.write_text("一\t3\n", "utf-8")
+    collator = WholeWordMaskCollator(VOCABULARY, masking=scheme_of(field, path))
+    path.write_text("二\t3\n", "utf-8")
+    with pytest.raises(ConfigError, match="changed while it was in use"):
+        collator([{"input_ids": ROWS.input_ids, "word_start": ROWS.word_start}])
 
 
 def test_a_scheme_keeps_the_content_that_it_began_with_and_a_new_one_reads_anew(tmp_path):

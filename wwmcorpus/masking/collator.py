@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wwmcorpus.align.vocabulary import Vocabulary
+from wwmcorpus.config import whole_number
 from wwmcorpus.errors import ConfigError, choices
 from wwmcorpus.masking.apply import mask_rows
 from wwmcorpus.masking.base import Masking
@@ -42,10 +43,12 @@ class WholeWordMaskCollator:
             head that does: the model is not looked at.
         seed: Any integer; another seed draws other masks.
         pad_to_multiple_of: The width of a batch is a multiple of this; the maximum length gives batches of one width.
+            None is 1.
         return_tensors: ``"pt"`` for torch tensors, ``"np"`` for numpy arrays.
 
     Raises:
-        ConfigError: an argument is out of range, or the tokenizer lacks special pieces.
+        ConfigError: an argument is out of range, the tokenizer lacks special pieces, or a file that the masking names
+            cannot be read.
     """
 
     def __init__(
@@ -53,12 +56,12 @@ class WholeWordMaskCollator:
         tokenizer: PreTrainedTokenizerFast | Vocabulary,
         masking: Masking | None = None,
         seed: int = 0,
-        pad_to_multiple_of: int = 1,
+        pad_to_multiple_of: int | None = 1,
         return_tensors: ReturnTensors = "pt",
     ) -> None:
         import torch
 
-        if pad_to_multiple_of < 1:
+        if pad_to_multiple_of is not None and pad_to_multiple_of < 1:
             raise ConfigError(
                 "not a multiple", value=pad_to_multiple_of, where="pad_to_multiple_of", fix="Use at least 1."
             )
@@ -71,8 +74,9 @@ class WholeWordMaskCollator:
                 where="masking.schedule",
                 fix="Use Stream for a share that changes, or a collator for each share.",
             )
-        self.seed = seed
-        self.pad_to_multiple_of = pad_to_multiple_of
+        self.masking.identity()  # takes the hashes of its files now: what they hold here is what every worker masks by
+        self.seed = whole_number(seed, "seed")
+        self.pad_to_multiple_of = pad_to_multiple_of or 1
         self.return_tensors = _known(return_tensors)
         self._epoch: torch.Tensor = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
@@ -98,8 +102,12 @@ class WholeWordMaskCollator:
         return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the masks of another epoch from now on, here and in the workers of every DataLoader."""
-        self._epoch.fill_(epoch)
+        """Draw the masks of another epoch from now on, here and in the workers of every DataLoader.
+
+        Raises:
+            ConfigError: it is no whole number.
+        """
+        self._epoch.fill_(whole_number(epoch, "epoch"))
 
     def trainer_callback(self) -> TrainerCallback:
         """Give what tells this collator the epoch of a ``transformers.Trainer``: one of its ``callbacks``.
