@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,6 +146,33 @@ def two_stage_config(tmp_path, **changes):
         "student": stage | {"model": SHAPE},
     }
     return TwoStageConfig(**values | changes)
+
+
+def test_each_stage_keeps_the_logits_of_its_own_teacher(tmp_path):
+    runs.run_pretrain(pretrain_config(tmp_path))
+    cached = TRAINING | {"teacher_cache": str(tmp_path / "cache")}
+    stage = {"model": SHAPE, "training": cached, "losses": {"layer_map": "none"}}
+    config = two_stage_config(tmp_path, assistant=stage, student=stage, one_stage=True)
+    result = runs.run_two_stage(config)
+    assert list(result.runs) == ["assistant", "student", "one_stage"]
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["assistant", "one_stage", "student"]
+    # Where the cache lies decides nothing, whether there is one does: its logits are rounded.
+    elsewhere = stage | {"training": TRAINING | {"teacher_cache": str(tmp_path / "elsewhere")}}
+    again = runs.run_two_stage(two_stage_config(tmp_path, assistant=elsewhere, student=elsewhere, one_stage=True))
+    assert all(run.found for run in again.runs.values())
+    with pytest.raises(ConfigError, match=r"training\.teacher_cache was true, now false"):
+        runs.run_two_stage(two_stage_config(tmp_path, assistant=stage | {"training": TRAINING}, student=stage))
+
+
+def test_a_cache_without_a_teacher_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="there is no teacher whose logits could be kept"):
+        pretrain_config(tmp_path, training=TRAINING | {"teacher_cache": "cache"})
+
+
+def test_stages_on_different_devices_are_refused(tmp_path):
+    stage = {"model": SHAPE, "training": TRAINING | {"device": "auto"}}
+    with pytest.raises(ConfigError, match="both stages run in one process, on one device"):
+        two_stage_config(tmp_path, assistant=stage)
 
 
 def test_two_stages(tmp_path):
@@ -323,6 +353,90 @@ def test_teacher_whose_ids_mean_other_pieces(tmp_path):
     tiny().save_pretrained(folder)
     with pytest.raises(ConfigError, match="id 7 is '\u9f98' there, '\u4e02' in the corpus"):
         runs.run_distill(DistillConfig(**pretrain_config(tmp_path).values(), teacher=str(folder)))
+
+
+def test_a_student_is_known_by_what_its_file_says(tmp_path):
+    shape = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    path = tmp_path / "shape.json"
+    path.write_text(json.dumps(shape))
+    runs.run_pretrain(pretrain_config(tmp_path, student=str(path)))
+    moved = path.rename(tmp_path / "elsewhere.json")
+    assert runs.run_pretrain(pretrain_config(tmp_path, student=str(moved))).found
+    moved.write_text(json.dumps(shape | {"num_attention_heads": 4}))
+    with pytest.raises(ConfigError, match=r"inputs\.student was"):
+        runs.run_pretrain(pretrain_config(tmp_path, student=str(moved)))
+
+
+def test_models_are_known_by_weights_and_shape_and_may_move(tmp_path, monkeypatch):
+    teacher = runs.run_pretrain(pretrain_config(tmp_path)).output
+
+    def distil(folder, corpus="corpus"):
+        init = {"weights": str(folder)}
+        values = pretrain_config(tmp_path, init=init, output=str(tmp_path / "student"), corpus=corpus).values()
+        return runs.run_distill(DistillConfig(**values, teacher=str(folder), accept_teacher=True))
+
+    distil(teacher)
+    moved = teacher.rename(tmp_path / "moved")
+    assert distil(moved, corpus="./corpus").found
+    config = json.loads((moved / "config.json").read_text())
+    (moved / "config.json").write_text(json.dumps(config | {"num_attention_heads": 4}))
+    with pytest.raises(ConfigError, match=r"inputs\.init\.weights was .*; inputs\.teacher was"):
+        distil(moved)
+
+
+def test_the_teacher_as_first_weights_is_not_looked_up_on_the_hub(tmp_path, monkeypatch):
+    teacher = runs.run_pretrain(pretrain_config(tmp_path)).output
+    monkeypatch.setattr("wwmcorpus.training.results._hub_commit", lambda name: pytest.fail(f"looked up {name}"))
+    values = pretrain_config(tmp_path, init={"weights": "teacher"}, output=str(tmp_path / "student")).values()
+    assert runs.run_distill(DistillConfig(**values, teacher=str(teacher), accept_teacher=True)).after
+
+
+def test_the_disk_keeps_every_file_before_the_record_says_that_a_run_is_finished(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (fsync(number), synced.append(os.fstat(number).st_ino)))
+    output = runs.run_pretrain(pretrain_config(tmp_path)).output
+    before = synced[: synced.index((output / "run.json").stat().st_ino)]
+    others = {path.name: path.stat().st_ino for path in output.iterdir() if path.name != "run.json"}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "metrics.jsonl", "README.md"} <= others.keys()
+    assert {name for name, number in others.items() if number not in before} == set()
+
+
+@pytest.mark.parametrize("output", [".", "..", "/", "some/.."])
+def test_an_output_without_a_name(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="the output needs a name of its own"):
+        runs.run_pretrain(pretrain_config(tmp_path, output=output))
+
+
+def test_an_output_below_a_file_is_one_message(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CorpusError, match="the output cannot be written"):
+        runs.run_pretrain(pretrain_config(tmp_path, output=str(tmp_path / "file" / "run")))
+
+
+@pytest.mark.parametrize("most_bytes", [100, 3000])
+def test_a_full_disk_is_one_message_and_the_run_goes_on(tmp_path, most_bytes):
+    """The metrics find no room, or the weights."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, limits[1]))
+    try:
+        with pytest.raises(CorpusError, match=r"the output cannot be written: .*large.*goes on where it stopped"):
+            runs.run_pretrain(pretrain_config(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert runs.run_pretrain(pretrain_config(tmp_path)).after is not None
+
+
+def test_a_record_of_another_version(tmp_path):
+    record = runs.run_pretrain(pretrain_config(tmp_path)).output / "run.json"
+    whole = json.loads(record.read_text())
+    older = {key: value for key, value in whole["figures"]["after"].items() if key != "pair_accuracy"}
+    for less in ({"figures": whole["figures"] | {"after": older}}, {"figures": []}, {"made": {}}):
+        record.write_text(json.dumps(whole | less))
+        with pytest.raises(ConfigError, match=r"damaged, or of another version.*run\.json"):
+            runs.run_pretrain(pretrain_config(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}"])

@@ -92,11 +92,11 @@ def test_two_distillations_with_one_cache_of_the_teacher(small_corpus, tmp_path,
     cached = TRAINING | {"evaluation_rows": 8, "teacher_cache": str(tmp_path / "cache")}
     made = []
     for name in ("first", "second"):
-        values = config(small_corpus, tmp_path / name, training=cached).values()
+        values = config(small_corpus, tmp_path / name).values() | {"training": cached}
         settings = DistillConfig(**values, teacher=str(teacher.output), losses=losses, accept_teacher=True)
         made.append(runs.run_distill(settings))
     assert made[0].after == made[1].after
-    values = config(small_corpus, tmp_path / "third", training=cached | {"seed": 1}).values()
+    values = config(small_corpus, tmp_path / "third").values() | {"training": cached | {"seed": 1}}
     other = DistillConfig(**values, teacher=str(teacher.output), losses=losses, accept_teacher=True)
     with pytest.raises(ConfigError, match="seed was 0, now 1"):
         runs.run_distill(other)

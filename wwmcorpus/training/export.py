@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import BertForMaskedLM
 
-from wwmcorpus.files import folder_lock, make_folder, move
+from wwmcorpus.files import disk_errors, folder_lock, make_folder, move
 from wwmcorpus.training.evaluate import Figures
 from wwmcorpus.training.heads import quiet_progress
 
@@ -27,22 +28,32 @@ def staged_folder(output: Path, is_main: bool = True) -> Iterator[Path]:
         is_main: Whether this is the process that makes and renames the folder; the others only learn where it is.
 
     Raises:
-        CorpusError: another run holds the folder.
+        CorpusError: another run holds the folder, or it cannot be written.
     """
     partial = output.with_name(f"{output.name}.partial")
     if not is_main:
         yield partial
         return
-    make_folder(partial)
-    with folder_lock(partial, f"training of {output.name}"):
+    with ExitStack() as held:
+        with disk_errors(output):
+            make_folder(partial)
+            held.enter_context(folder_lock(partial, f"training of {output.name}"))
         yield partial
-    move(partial, output)
+    with disk_errors(output):
+        move(partial, output)
 
 
 def write_model(folder: Path, model: BertForMaskedLM, tokenizer_folder: Path) -> None:
-    """Write weights (safetensors), configuration and tokenizer files into a folder."""
-    with quiet_progress():
-        model.save_pretrained(folder)
+    """Write weights (safetensors), configuration and tokenizer files into a folder.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    try:
+        with quiet_progress():
+            model.save_pretrained(folder)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
     for path in sorted(tokenizer_folder.iterdir()):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)

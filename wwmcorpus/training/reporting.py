@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from wwmcorpus.errors import MissingExtraError, TrainingError
+from wwmcorpus.files import disk_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +38,7 @@ class Reporter:
 
     Raises:
         MissingExtraError: TensorBoard is asked for and not installed.
+        CorpusError: the file cannot be written; later also.
     """
 
     def __init__(
@@ -50,7 +52,10 @@ class Reporter:
     ) -> None:
         self.title, self.num_steps, self.active = title, num_steps, active
         self.path = path if active else None
-        self._file = None if self.path is None else self.path.open("ab")
+        self._file: BinaryIO | None = None
+        if self.path is not None:
+            with disk_errors(self.path):
+                self._file = self.path.open("ab")
         self._board_folder = path.parent / BOARD_FOLDER if active and board and path is not None else None
         self._board: Any = None if self._board_folder is None else _board(self._board_folder)
         self._progress, self._task = None, None
@@ -77,17 +82,19 @@ class Reporter:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
-        if self._file is not None:
-            self._file.close()
         if self._board is not None:
             self._board.close()
+        if self._file is not None:
+            with disk_errors(Path(self._file.name)):
+                self._file.close()
 
     def keep(self) -> int:
         """Have the disk keep what was written so far, and give its length in bytes."""
         if self._file is None:
             return 0
-        os.fsync(self._file.fileno())
-        return self._file.tell()
+        with disk_errors(Path(self._file.name)):
+            os.fsync(self._file.fileno())
+            return self._file.tell()
 
     def rewind(self, num_bytes: int, step: int = 0) -> None:
         """Cut the metrics off after so many bytes, those of ``step`` finished steps.
@@ -121,8 +128,9 @@ class Reporter:
             return
         if self._file is not None:
             line = json.dumps({"kind": kind, "step": step, **figures}, ensure_ascii=False) + "\n"
-            self._file.write(line.encode())
-            self._file.flush()
+            with disk_errors(Path(self._file.name)):
+                self._file.write(line.encode())
+                self._file.flush()
         if self._board is not None:
             for name, value in _scalars(figures):
                 self._board.add_scalar(f"{kind}/{name}", value, step)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from wwmcorpus.errors import ConfigError, differences
-from wwmcorpus.files import file_sha256, write_json
+from wwmcorpus.files import file_sha256, sync, write_json
 from wwmcorpus.training.evaluate import Figures
 
 RUN_FILE = "run.json"
@@ -28,7 +29,7 @@ class RunResult:
     Attributes:
         output: The Hugging Face folder, with ``metrics.jsonl``, ``run.json``, ``curves.png`` and a card.
         steps: Optimiser steps.
-        seconds: Wall time of the run, loading and evaluation included.
+        seconds: Wall time of the process that finished the run, loading and evaluation included.
         baseline: Held-out figures of the unigram model; None without a validation corpus, like those below.
         before: Held-out figures of the student with its first weights.
         after: Held-out figures of the trained student.
@@ -110,19 +111,31 @@ def _lines(rows: Mapping[str, Figures]) -> list[str]:
 
 
 def run_identity(config: Mapping[str, Any], fingerprints: Mapping[str, str | None]) -> dict[str, Any]:
-    """Give what decides a run: its settings but for the places, and hashes of what it reads."""
-    return {"config": {key: value for key, value in config.items() if key not in _PLACES}, "inputs": dict(fingerprints)}
+    """Give what decides a run: its settings but for the places, and hashes of what it reads.
+
+    What is known by a hash may lie anywhere: its path, the setting of the same name, does not count.
+    """
+    hashed = {name for name, value in fingerprints.items() if value is not None}
+    settings = {key: value for key, value in config.items() if key not in _PLACES and key not in hashed}
+    return {"config": settings, "inputs": dict(fingerprints)}
 
 
 def weights_sha256(name: str | None) -> str | None:
-    """Give the sha256 of the weight files in a folder, or the commit of a model on the hub; None where neither is."""
+    """Give the sha256 of the weight files in a folder and their ``config.json``, or the commit of a model on the hub.
+
+    None where neither is.
+    """
     if name is None:
         return None
-    paths = sorted(path for pattern in _WEIGHTS for path in Path(name).glob(pattern))
-    hashes = [file_sha256(path) for path in paths]
-    if not hashes and not Path(name).exists():
+    folder = Path(name)
+    if not folder.exists():
         return _hub_commit(name)
-    return hashlib.sha256("".join(hashes).encode()).hexdigest() if len(hashes) > 1 else next(iter(hashes), None)
+    paths = sorted(path for pattern in _WEIGHTS for path in folder.glob(pattern))
+    if not paths:
+        return None
+    # The same weights with other heads or another activation are another model.
+    hashes = {path.name: file_sha256(path) for path in (*paths, folder / "config.json") if path.exists()}
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
 
 
 def _hub_commit(name: str) -> str | None:
@@ -136,7 +149,12 @@ def _hub_commit(name: str) -> str | None:
 
 
 def write_run(folder: Path, identity: Mapping[str, Any], content: Mapping[str, Any]) -> None:
-    """Write ``run.json``: what decided the run, what it made, and the versions of the libraries that made it."""
+    """Write ``run.json``: what decided the run, what it made, and the versions of the libraries that made it.
+
+    It says that the run is finished, so the disk keeps every other file of the folder before.
+    """
+    for path in folder.rglob("*"):
+        sync(path)
     versions = {name: version(name) for name in ("torch", "transformers")}
     write_json(folder / RUN_FILE, {"identity": identity, **content, "versions": versions})
 
@@ -150,11 +168,12 @@ def find_run(output: Path, identity: Mapping[str, Any]) -> RunResult | None:
     stored = read_run(output, identity)
     if stored is None:
         return None
-    rows = {name: None if row is None else Figures.of(row) for name, row in stored["figures"].items()}
-    steps, seconds = stored["made"]["steps"], stored["made"]["seconds"]
-    return RunResult(
-        output, steps, seconds, rows["baseline"], rows["before"], rows["after"], rows["teacher"], found=True
-    )
+    with _damage(output):
+        rows = {name: None if row is None else Figures.of(row) for name, row in stored["figures"].items()}
+        steps, seconds = stored["made"]["steps"], stored["made"]["seconds"]
+        return RunResult(
+            output, steps, seconds, rows["baseline"], rows["before"], rows["after"], rows["teacher"], found=True
+        )
 
 
 def read_run(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -162,16 +181,9 @@ def read_run(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return None
     check_free_or_run(output)
-    try:
+    with _damage(output):
         stored = json.loads((output / RUN_FILE).read_text("utf-8"))
         unlike = list(differences(stored["identity"], identity))
-    except (ValueError, LookupError, TypeError) as error:
-        raise ConfigError(
-            f"the record of the run is damaged: {error}",
-            value=str(output / RUN_FILE),
-            where="output",
-            fix="Name another folder, or delete this one.",
-        ) from None
     if unlike:
         raise ConfigError(
             f"the output holds a run with other settings: {'; '.join(unlike)}",
@@ -183,8 +195,29 @@ def read_run(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
     return found
 
 
+@contextmanager
+def _damage(output: Path) -> Iterator[None]:
+    """Make one message of a record that cannot be read, or lacks something: another version wrote it, say."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"the record of the run is damaged, or of another version: {error!r}",
+            value=str(output / RUN_FILE),
+            where="output",
+            fix="Name another folder, or delete this one.",
+        ) from None
+
+
 def check_free_or_run(output: Path) -> None:
-    """Raise ConfigError when a folder holds something that is no finished run."""
+    """Raise ConfigError when a folder holds something that is no finished run, or has no name of its own."""
+    if output.name in ("", ".."):
+        raise ConfigError(
+            "the output needs a name of its own: it is written beside it first",
+            value=str(output),
+            where="output",
+            fix="Name a folder that is not there yet.",
+        )
     if output.exists() and not (output / RUN_FILE).is_file() and (not output.is_dir() or any(output.iterdir())):
         raise ConfigError(
             "the output exists already",

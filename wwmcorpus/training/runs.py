@@ -13,6 +13,7 @@ from transformers import BertForMaskedLM
 from wwmcorpus.corpus import open_corpus
 from wwmcorpus.corpus.reader import Corpus
 from wwmcorpus.errors import ConfigError, MissingExtraError
+from wwmcorpus.files import disk_errors, file_sha256
 from wwmcorpus.masking import ReplacingMasking, WholeWordMasking, WordPredictingMasking
 from wwmcorpus.stream import Stream
 from wwmcorpus.training.checkpoints import Checkpoints
@@ -35,7 +36,7 @@ from wwmcorpus.training.results import (
     write_run,
 )
 from wwmcorpus.training.settings import DistillConfig, PretrainConfig, TwoStageConfig
-from wwmcorpus.training.students import build_student, freeze, set_output_bias, student_config
+from wwmcorpus.training.students import build_student, freeze, set_output_bias, student_config, student_file
 from wwmcorpus.training.teacher_cache import TeacherCache, model_sha256
 from wwmcorpus.training.teacher_gate import check_knowledge, check_tokenizer
 from wwmcorpus.training.trainer import Trainer, make_accelerator
@@ -63,7 +64,7 @@ def run_pretrain(config: PretrainConfig, console: Console | None = None) -> RunR
 
     Raises:
         ConfigError: student, corpus and settings do not fit together, or the output holds something else.
-        CorpusError: a corpus cannot be opened or has fewer rows than a global batch.
+        CorpusError: a corpus cannot be opened or has fewer rows than a global batch, or the output cannot be written.
         TrainingError: the loss is no longer a number, or a checkpoint cannot be written.
         InterruptedJobError: SIGINT or SIGTERM came; a checkpoint was written.
     """
@@ -146,25 +147,34 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
             teacher=evaluation.teacher_figures,
         )
         if is_main:
-            write_model(folder, objective.student, corpus.tokenizer_folder)
             recipe = config.values() | {"first_weights": first_weights}
             card = model_card(output.name, corpus.signature, corpus.fingerprint, recipe, result.figures)
-            (folder / "README.md").write_text(card, encoding="utf-8")
-            _draw({output.name: folder / METRICS_FILE}, folder / CURVES_FILE)
-            write_run(folder, identity, result.content())
+            with disk_errors(output):
+                write_model(folder, objective.student, corpus.tokenizer_folder)
+                (folder / "README.md").write_text(card, encoding="utf-8")
+                _draw({output.name: folder / METRICS_FILE}, folder / CURVES_FILE)
+                write_run(folder, identity, result.content())
     accelerator.wait_for_everyone()
     return result
 
 
 def _identity(config: PretrainConfig, corpus: Corpus, validation: Corpus | None) -> dict[str, Any]:
-    """Give what decides the run: its settings, and hashes of the corpora, models and lists of words that it reads."""
+    """Give what decides the run: its settings, and hashes of the corpora, models, shapes and words that it reads."""
     hashes = {"corpus": corpus.fingerprint, "validation": None if validation is None else validation.fingerprint}
     if isinstance(config, DistillConfig):
         hashes["teacher"] = weights_sha256(config.teacher)
-    if config.init is not None:
-        hashes["init"] = weights_sha256(config.init.weights)
-    masking = config.masking.identity()
-    own = {"masking": masking, "stream": config.stream.decisive, "training": config.training.decisive}
+    shape = None if config.student is None else student_file(config.student)
+    if shape is not None and shape.is_file():
+        hashes["student"] = file_sha256(shape)
+    own = {
+        "masking": config.masking.identity(),
+        "stream": config.stream.decisive,
+        "training": config.training.decisive,
+    }
+    if config.init is not None and config.init.weights != "teacher":  # who is known by a hash already
+        hashes["init.weights"] = weights_sha256(config.init.weights)
+        if hashes["init.weights"] is not None:
+            own["init"] = config.init.model_dump(mode="json", exclude={"weights"})
     return run_identity(config.values() | own, hashes)
 
 

@@ -44,9 +44,9 @@ def student_config(student: str | StudentShape, vocab_size: int, pad_id: int = 0
     Raises:
         ConfigError: the name is unknown, or the JSON file is not a BERT's.
     """
-    if isinstance(student, str) and (student.endswith(".json") or "/" in student or Path(student).is_dir()):
-        path = Path(student)
-        return _from_json(path / "config.json" if path.is_dir() else path, vocab_size, pad_id)
+    path = student_file(student)
+    if path is not None:
+        return _from_json(path, vocab_size, pad_id)
     shape = STUDENTS.get(student) if isinstance(student, str) else student
     if shape is None:
         close = nearest(str(student), STUDENTS)
@@ -67,6 +67,14 @@ def student_config(student: str | StudentShape, vocab_size: int, pad_id: int = 0
         max_position_embeddings=shape.max_positions,
         pad_token_id=pad_id,
     )
+
+
+def student_file(student: str | StudentShape) -> Path | None:
+    """Give the JSON file that a student names, whether it is there or not; None for a name or a shape."""
+    if isinstance(student, str) and (student.endswith(".json") or "/" in student or Path(student).is_dir()):
+        path = Path(student)
+        return path / "config.json" if path.is_dir() else path
+    return None
 
 
 def build_student(config: BertConfig, seed: int = 0, has_pair_head: bool = False) -> BertForMaskedLM:

@@ -83,13 +83,14 @@ class Training(Config):
     evaluate_every: int | None = Field(default=None, ge=1)
     #: At most this many rows of the validation corpus are evaluated.
     evaluation_rows: int = Field(default=2000, ge=1)
-    #: Times that every evaluation row is masked, each time elsewhere but in every run alike, to steady the figures of a
-    #: small corpus.
+    #: Times that rows are drawn and masked for an evaluation, in every run alike, to steady the figures. Of a small
+    #: corpus each draw has the same rows, masked elsewhere; of one with more than ``evaluation_rows``, other rows.
     evaluation_draws: int = Field(default=1, ge=1)
     #: Decides initial weights, data order, masks and dropout.
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     @property
     def decisive(self) -> dict[str, Any]:
-        """The part that decides what comes out, as plain values."""
-        return {key: value for key, value in self.values().items() if key not in _NOT_CONTENT}
+        """The part that decides what comes out, as plain values; of a cache, whether there is one and not where."""
+        content = {key: value for key, value in self.values().items() if key not in _NOT_CONTENT}
+        return content | {"teacher_cache": self.teacher_cache is not None}

@@ -71,6 +71,17 @@ class PretrainConfig(_Run):
             )
         return self
 
+    @model_validator(mode="after")
+    def _cache_has_a_teacher(self) -> PretrainConfig:
+        if self.training.teacher_cache is not None and "teacher" not in type(self).model_fields:
+            raise ConfigError(
+                "there is no teacher whose logits could be kept",
+                value=self.training.teacher_cache,
+                where="training.teacher_cache",
+                fix="Leave it out, or distil.",
+            )
+        return self
+
 
 class DistillConfig(PretrainConfig):
     """Distillation from one teacher: the same with something to compare with."""
@@ -100,6 +111,8 @@ class Stage(Config):
     init: Initialisation | None = None
     freeze: tuple[str, ...] = Field(default=(), strict=False)
     output_bias: Literal["log_frequency", "zero"] = "log_frequency"
+    #: As in ``DistillConfig``; a teacher cache is a folder by the stage's name in the one that is named here, for each
+    #: stage has its own teacher.
     training: Training = Field(default_factory=Training)
     optimiser: Optimiser = Field(default_factory=Optimiser)
     losses: DistillLosses = Field(default_factory=DistillLosses)
@@ -133,6 +146,18 @@ class TwoStageConfig(_Run):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_device(self) -> TwoStageConfig:
+        devices = {"assistant": self.assistant.training.device, "student": self.student.training.device}
+        if len(set(devices.values())) > 1:
+            raise ConfigError(
+                "both stages run in one process, on one device",
+                value=devices,
+                where="student.training.device",
+                fix="Give both the same, or run them one by one with wwmcorpus distill.",
+            )
+        return self
+
     def stages(self) -> dict[str, DistillConfig]:
         """Give the distillations by name, in the order in which they run."""
         asked = {"assistant": (self.assistant, self.teacher), "student": (self.student, f"{self.output}/assistant")}
@@ -144,4 +169,7 @@ class TwoStageConfig(_Run):
         shared: dict[str, Any] = {key: getattr(self, key) for key in (*_Run.model_fields, "accept_teacher")}
         own = {key: getattr(stage, key) for key in Stage.model_fields if key != "model"}
         places = {"output": f"{self.output}/{name}", "teacher": teacher, "student": stage.model}
+        if stage.training.teacher_cache is not None:
+            folder = f"{stage.training.teacher_cache}/{name}"
+            own["training"] = stage.training.model_copy(update={"teacher_cache": folder})
         return DistillConfig(**shared | own | places)
