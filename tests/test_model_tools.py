@@ -144,6 +144,7 @@ def test_export_gives_a_folder_that_transformers_opens(classifier: Path, tmp_pat
     }
     card = (made.folder / "README.md").read_text("utf-8")
     assert card.startswith("# A run\n\nIts recipe.\n\n## Size\n")
+    assert (export_model(str(made.folder), tmp_path / "again").folder / "README.md").read_text("utf-8") == card
     original, copy = (AutoModelForSequenceClassification.from_pretrained(each).eval() for each in (run, made.folder))
     batch = AutoTokenizer.from_pretrained(made.folder)("他叫汤姆去拿外衣。", "why not", return_tensors="pt")
     with torch.no_grad():
@@ -175,7 +176,14 @@ def test_onnx_gives_what_torch_gives(tmp_path: Path, kind: type[PreTrainedModel]
     assert files.int8.size_bytes < 0.5 * files.plain.size_bytes
     stored = json.loads((made.folder / "onnx" / "check.json").read_text("utf-8"))
     assert stored["model_int8.onnx"]["distance"]["relative"] == files.int8.distance.relative
-    assert "| ONNX, int8 |" in (made.folder / "README.md").read_text("utf-8")
+    card = (made.folder / "README.md").read_text("utf-8")
+    assert "| ONNX, int8 |" in card
+    # The files for ONNX Runtime are not taken along, nor is what the card says of them; what others wrote stays.
+    (made.folder / "README.md").write_text(card + "\n## Size of the corpus\n\nSmall.\n", "utf-8")
+    again = (export_model(str(made.folder), tmp_path / "again").folder / "README.md").read_text("utf-8")
+    assert re.findall(r"^#.*", again, re.MULTILINE) == ["# out", "## Size of the corpus", "## Size"]
+    assert "ONNX" not in again
+    assert "Small." in again
 
 
 def test_a_copy_that_is_too_far_off_is_no_export(

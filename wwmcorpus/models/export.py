@@ -5,6 +5,7 @@ Checkpoints, curves and the log of training stay where they are.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,12 @@ from wwmcorpus.training.heads import quiet_progress
 _COPIED = ("task.json", "metrics.json")
 ONNX_FOLDER = "onnx"
 _CARD = "README.md"
+#: What an export before this one added to the card.
+_ADDED = re.compile(
+    r"^## Size\n\n- weights: .*\n- of the backbone with its pooler, .*\n+"
+    r"|^## ONNX\n\nInputs of any batch size and length\. .*\n\n(?:\|.*\n)+\n*",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +177,9 @@ def _onnx_content(files: OnnxExport) -> dict[str, Any]:
 
 
 def _write_card(path: Path, made: Exported) -> None:
-    """Add the sizes to the card of the run; where there is none, begin one."""
+    """Add the sizes to the card of the run, in place of those of an earlier export; where there is none, begin one."""
     if path.is_file():
-        text = path.read_text("utf-8").rstrip("\n")
+        text = _ADDED.sub("", path.read_text("utf-8").rstrip("\n") + "\n").rstrip("\n")
     else:
         front = ["---", "language: zh", "library_name: transformers", "---"]
         opens = f"Exported with `wwmcorpus`. `{made.kind}` and `AutoTokenizer` open this folder with `from_pretrained`."
