@@ -78,6 +78,13 @@ def test_hidden_cosine_of_the_deepest_match():
     assert hidden_cosine(unmatched, teacher, [row], "fp32") is None
 
 
+def test_a_perplexity_beyond_float64_is_infinite():
+    assert Figures(709.0, 0.0, None, 1, None).perplexity == pytest.approx(8.218e307, rel=1e-3)  # e ** 709
+    content = Figures(710.0, 0.0, None, 1, None).content()
+    assert content["perplexity"] == math.inf
+    assert Figures.of(content).loss == 710.0
+
+
 def test_evaluation_leaves_the_mode_as_it_was():
     model = tiny().train()
     evaluate(model, [batch()])

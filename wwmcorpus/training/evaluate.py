@@ -50,8 +50,11 @@ class Figures:
 
     @property
     def perplexity(self) -> float:
-        """exp(loss)."""
-        return math.exp(self.loss)
+        """exp(loss); infinite where that is beyond float64."""
+        try:
+            return math.exp(self.loss)
+        except OverflowError:
+            return math.inf
 
     def content(self) -> dict[str, Any]:
         """Give plain values, perplexity included."""
