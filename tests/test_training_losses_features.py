@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from training_fakes import STUDENT, TEACHER, batch, tiny
 from transformers import BertForMaskedLM
 
@@ -84,6 +85,25 @@ def test_what_is_captured_is_what_eager_attention_computes():
     for layer, probabilities in enumerate(expected.attentions, start=1):
         scores = captured.attention[layer].scores().masked_fill(padded, -1e4)
         torch.testing.assert_close(torch.softmax(scores, dim=-1), probabilities)
+
+
+class NeverAsks(TorchDispatchMode):
+    """Raises where Python asks a tensor for its value: on a GPU it would wait for the answer."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert function is not torch.ops.aten._local_scalar_dense.default
+        return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("lengths", ["natural", "full"])
+def test_capturing_attention_asks_the_device_nothing(lengths):
+    model, rows = tiny(TEACHER).eval(), batch()
+    if lengths == "full":
+        rows["attention_mask"][:] = 1
+    (cut,) = micro_batches(rows)
+    with NeverAsks():
+        captured = forward_masked(model, cut, attention=True)
+    assert captured.attention
 
 
 def test_padding_does_not_change_what_is_compared():
@@ -282,3 +302,32 @@ def test_what_is_compared_needs_a_teacher(losses):
 def test_hard_labels_need_no_teacher():
     losses = DistillLosses(soft_weight=0.0, hard_weight=1.0, layer_map="none")
     assert [term.name for term in Objective(tiny(), losses).terms] == ["hard_labels"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layer_map": "none", "hard_weight": 1.0},
+        {"layer_map": "none", "soft_positions": "real"},
+        {"soft_weight": 0.0},
+        {"soft_weight": 0.0, "hard_weight": 1.0},
+    ],
+    ids=["soft and hard labels", "soft labels at every piece", "hidden states alone", "a head of the student alone"],
+)
+def test_operations_of_a_step_equal_those_that_torch_counts(options):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    teacher, student, rows = tiny(TEACHER, 1).eval(), tiny(TEACHER).eval(), batch(5)
+    rows["attention_mask"][:] = 1
+    (cut,) = micro_batches(rows)
+    for model in (student, teacher):
+        model.set_attn_implementation("eager")
+    objective = Objective(student, DistillLosses(**options), teacher)
+    of_teacher, of_student = FlopCounterMode(display=False), FlopCounterMode(display=False)
+    with of_teacher:
+        given = objective.teach(teacher, cut)
+    with of_student:
+        objective(cut, given)
+    # The student goes forwards and, twice as dear, backwards.
+    expected = of_teacher.get_total_flops() + 3 * of_student.get_total_flops()
+    assert objective.flops(teacher, 60, 5 * 12**2, len(cut.positions_M)) == expected

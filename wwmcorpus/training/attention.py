@@ -56,7 +56,6 @@ def capture_attention(model: nn.Module) -> None:
         return
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    from transformers.masking_utils import sdpa_mask
 
     def attend(
         module: nn.Module,
@@ -75,9 +74,17 @@ def capture_attention(model: nn.Module) -> None:
         return output
 
     AttentionInterface.register(CAPTURING, attend)
-    AttentionMaskInterface.register(CAPTURING, sdpa_mask)
+    AttentionMaskInterface.register(CAPTURING, padding_mask)
     as_loaded: Any = model
     as_loaded.set_attn_implementation(CAPTURING)
+
+
+def padding_mask(*_: Any, attention_mask: Tensor | None = None, **__: Any) -> Tensor | None:
+    """Give (B, 1, 1, L) bool, True where there is a piece; None where no mask is given.
+
+    transformers' own would first ask the device whether anything is hidden, and wait for the answer.
+    """
+    return None if attention_mask is None else attention_mask[:, None, None, :].bool()
 
 
 def attention_mse_sum(student_BHLL: Tensor, teacher_BHLL: Tensor, positions: Positions) -> Tensor:

@@ -37,13 +37,13 @@ def peak_flops(device_name: str, precision: str) -> float | None:
 
 
 def forward_flops(config: Any, num_pieces: int, num_pairs: int, num_masked: int) -> float:
-    """Give the operations of a BERT's forward pass, its head at masked positions only.
+    """Give the operations of a BERT's forward pass, its head at some positions only.
 
     Args:
         config: Hugging Face's, of a BERT.
         num_pieces: Pieces of all rows.
         num_pairs: Pairs of pieces that attend to each other: the sum of the squared lengths.
-        num_masked: Masked positions; 0 where the head is not run.
+        num_masked: Positions at which the head runs: the masked ones, or all pieces; 0 where it does not.
     """
     width, inner, vocabulary = config.hidden_size, config.intermediate_size, config.vocab_size
     layer = 2 * num_pieces * (4 * width**2 + 2 * width * inner) + 4 * num_pairs * width

@@ -17,7 +17,7 @@ from transformers import BertForMaskedLM, PreTrainedModel
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.masking import IGNORED_LABEL
 from wwmcorpus.training.attention import capture_attention
-from wwmcorpus.training.flops import step_flops
+from wwmcorpus.training.flops import forward_flops, step_flops
 from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked, micro_batches
 from wwmcorpus.training.learning import Learning, Term
 from wwmcorpus.training.losses import hard_label_sum
@@ -130,9 +130,12 @@ class Objective(Learning):
         return micro_batches(rows)
 
     def flops(self, teacher: PreTrainedModel | None, num_pieces: int, num_pairs: int, num_labels: int) -> float:
-        """Give the operations of a step."""
-        taught_by = None if teacher is None else teacher.config
-        return step_flops(self.student.config, taught_by, num_pieces, num_pairs, num_labels)
+        """Give the operations of a step: heads where they run, but for padding."""
+        num_scored = num_pieces if self._everywhere else num_labels
+        own = step_flops(self.student.config, None, num_pieces, num_pairs, num_scored * self.needs_logits)
+        if teacher is None:
+            return own
+        return own + forward_flops(teacher.config, num_pieces, num_pairs, num_scored * (self.losses.soft_weight > 0))
 
     def forward(self, batch: MicroBatch, teacher: MaskedOutputs | None = None) -> Tensor:
         """Give the sum of each term over the micro-batch, (len(terms),) float32.

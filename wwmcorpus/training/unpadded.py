@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wwmcorpus.masking import IGNORED_LABEL
+from wwmcorpus.training.attention import padding_mask
 from wwmcorpus.training.cuts import row_lengths
 from wwmcorpus.training.heads import MicroBatch, RowEnds
 from wwmcorpus.training.learning import Learning
@@ -64,7 +65,7 @@ def use_unpadded_attention(model: Any) -> None:
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface.register(UNPADDED, _attend)
-    AttentionMaskInterface.register(UNPADDED, _mask)
+    AttentionMaskInterface.register(UNPADDED, padding_mask)
     model.set_attn_implementation(UNPADDED)
 
 
@@ -112,14 +113,6 @@ def _joined(rows: Mapping[str, Tensor], lengths: Tensor) -> MicroBatch:
         RowEnds(columns[inside].unsqueeze(0), ends, int(lengths.max())),
         rows["token_type_ids"][inside].unsqueeze(0) if "token_type_ids" in rows else None,
     )
-
-
-def _mask(*_: Any, attention_mask: Tensor | None = None, **__: Any) -> Tensor | None:
-    """Give (B, 1, 1, L) bool, True where there is a piece; None for rows end to end.
-
-    transformers' own would first ask the device whether anything is hidden, and wait for the answer.
-    """
-    return None if attention_mask is None else attention_mask[:, None, None, :].bool()
 
 
 def _attend(
