@@ -308,6 +308,32 @@ def test_several_tasks_become_one_student_with_a_head_each(models, tmp_path):
     assert [model.num_labels for model in heads] == [2, 3]
 
 
+def test_the_order_of_tasks_does_not_decide_the_learning_rate(models, tmp_path):
+    """MiniRBT's table: 5e-5 on OCNLI, 1e-4 on others, for students narrower than 512."""
+    folder = Path(sample("pairs")).parent
+    declared = "".join(line for line in (folder / "task.toml").open(encoding="utf-8") if not line.startswith("name"))
+    for split in load_task(sample("pairs")).train, load_task(sample("pairs")).validation:
+        (tmp_path / Path(split).name).write_bytes(Path(split).read_bytes())
+    (tmp_path / "ocnli.toml").write_text('name = "ocnli"\n' + declared, "utf-8")
+    tasks = [
+        TaughtTask(task=sample("sentiment"), teacher=models["sentiment"]),
+        TaughtTask(task=str(tmp_path / "ocnli.toml"), teacher=models["pairs"]),
+    ]
+    stage = {"epochs": 0.1, "batch_size": 8, "device": "cpu", "schedule": "constant", "warmup_fraction": 0.0}
+    for order in (tasks, tasks[::-1]):
+        output = tmp_path / order[0].task.replace("/", "_")
+        settings = DistillTaskConfig(
+            tasks=tuple(order),
+            student=models["student"],
+            output=str(output),
+            stage="prediction",
+            prediction=stage | {"log_every": 1},
+        )
+        runs.run_distill_task(settings)
+        rates = {line["learning_rate"] for line in metrics(output) if line["kind"] == "train"}
+        assert rates == {5e-5}
+
+
 # ---- what does not fit
 
 
@@ -356,6 +382,10 @@ def test_settings_that_do_not_fit(models, tmp_path):
         distil(models, tmp_path, tasks=())
     with pytest.raises(ConfigError, match="more of the teacher than a cache"):
         distil(models, tmp_path, cache="somewhere", prediction={"losses": {"layer_map": "last"}})
+    for stage in ("intermediate", "both"):
+        patient = distil(models, tmp_path / "out", stage=stage, intermediate=STAGE | {"patience": 1})
+        with pytest.raises(ConfigError, match=r"nothing is scored here.*intermediate\.patience"):
+            runs.run_distill_task(patient)
     task = TaughtTask(task=sample("pairs"), teacher=models["pairs"])
     twice = DistillTaskConfig(tasks=(task, task), student=models["student"], output=str(tmp_path / "out"))
     with pytest.raises(ConfigError, match="two tasks have one name"):

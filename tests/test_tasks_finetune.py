@@ -6,10 +6,12 @@ import json
 import math
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from task_fakes import KINDS, features, metrics, sample, similarity, stops_at, write_model
 from transformers import (
     AutoModelForQuestionAnswering,
@@ -120,6 +122,11 @@ def test_ranks_share_a_step():
     whole = next(iter(TaskBatches([rows], 6)))["row_ids"].tolist()
     parts = [next(iter(TaskBatches([rows], 6, rank=rank, num_ranks=2)))["row_ids"].tolist() for rank in range(2)]
     assert parts == [whole[0::2], whole[1::2]]
+
+
+def test_more_ranks_than_rows():
+    with pytest.raises(ConfigError, match="3 processes cannot share 2 rows"):
+        TaskBatches([features(sample("pairs"))], 2, rank=2, num_ranks=3)
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
@@ -279,6 +286,63 @@ def test_resumed_patience_is_what_it_was(general, tmp_path, monkeypatch):
 
 
 # ---- what does not fit
+
+
+def test_metrics_are_cut_before_any_process_reads_them(general, tmp_path, monkeypatch):
+    settings, calls = config(general, tmp_path / "model"), []
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "TaskBatches", stops_at(8))
+        with pytest.raises(TerminatedJobError):
+            runs.run_finetune(settings)
+
+    def listed(owner, name):
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: calls.append(name) or real(*given))
+
+    for owner, name in ((runs.Trainer, "resume"), (Accelerator, "wait_for_everyone"), (runs.TaskEvaluation, "restore")):
+        listed(owner, name)
+    runs.run_finetune(settings)
+    begin = calls.index("resume")
+    assert "wait_for_everyone" in calls[begin : calls.index("restore")]
+
+
+def test_patience_where_nothing_is_scored(general, tmp_path):
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("好书\t1\n坏书\t0\n", "utf-8")
+    (tmp_path / "task.toml").write_text(
+        'kind = "classification"\nfile_format = "tsv"\nlabels = ["0", "1"]\ncolumns = ["text_a", "label"]\n', "utf-8"
+    )
+    values = {
+        "task": str(tmp_path / "task.toml"),
+        "train": str(rows),
+        "model": general,
+        "output": str(tmp_path / "out"),
+    }
+    with pytest.raises(ConfigError, match=r"nothing is scored here.*training\.patience"):
+        runs.run_finetune(FinetuneConfig(**values, training=TRAINING | {"patience": 1}))
+    scored = FinetuneConfig(**values, validation=str(rows), training=TRAINING | {"patience": 1, "epochs": 1.0})
+    assert runs.run_finetune(scored).scores is not None
+
+
+def test_other_answers_to_be_scored_on_are_another_run(general, tmp_path):
+    """All answers of a question count for its score, not only the first, which is in the rows."""
+    content = json.loads(Path(load_task(sample("reading")).validation).read_text("utf-8"))
+    content["data"] = content["data"][:1]
+    question = content["data"][0]["paragraphs"][0]["qas"][0]
+    held_out = tmp_path / "dev.json"
+
+    def run(texts):
+        question["answers"] = [question["answers"][0], *({"text": text, "answer_start": 0} for text in texts)]
+        held_out.write_text(json.dumps(content), "utf-8")
+        few = config(general, tmp_path / "model", "reading", epochs=1.0)
+        few = few.model_copy(update={"train": (str(held_out),), "validation": str(held_out)})
+        return runs.run_finetune(few)
+
+    passage = content["data"][0]["paragraphs"][0]["context"]
+    run([passage[:3]])
+    run([passage[:3]])
+    with pytest.raises(ConfigError, match="validation_examples"):
+        run([passage[:4]])
 
 
 def test_rows_longer_than_the_model(general, tmp_path):

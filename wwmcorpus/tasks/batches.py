@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wwmcorpus.errors import TrainingError
+from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.hashing import key_of
 from wwmcorpus.stream.order import shuffled
 from wwmcorpus.tasks.features import Features
@@ -35,6 +35,9 @@ class TaskBatches:
         logits: Of each task the teacher's logits, or None: see ``teachers.cached_logits``.
         rank: This process among those that share a step.
         num_ranks: Their number.
+
+    Raises:
+        ConfigError: there are more ranks than rows in a batch.
     """
 
     def __init__(
@@ -47,6 +50,13 @@ class TaskBatches:
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
+        if batch_size < num_ranks:
+            raise ConfigError(
+                f"{num_ranks} processes cannot share {batch_size} rows",
+                value=batch_size,
+                where="batch_size",
+                fix=f"Give {num_ranks} or more, or start fewer processes.",
+            )
         self._features, self._logits, self._batch_size, self._seed = list(features), logits, batch_size, seed
         self._rank, self._num_ranks = rank, num_ranks
         self._fingerprints = [fingerprint(each) for each in features]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.tasks.batches import fingerprint
-from wwmcorpus.tasks.declaration import Task
+from wwmcorpus.tasks.declaration import Task, load_task
 from wwmcorpus.tasks.encode import encode
 from wwmcorpus.tasks.examples import Examples, ReadingExample, TaggedExample, TextExample
 from wwmcorpus.tasks.features import Features
-from wwmcorpus.tasks.settings import TaskSource
+from wwmcorpus.tasks.settings import TaskSource, TaskTraining
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -46,9 +48,10 @@ class TaskData:
 
     @property
     def fingerprints(self) -> dict[str, str | None]:
-        """The sha256 of the rows, by what they are for."""
+        """The sha256 of the rows, by what they are for; and of the examples, whose answers scores come from."""
         held_out = None if self.validation is None else fingerprint(self.validation)
-        return {"train": fingerprint(self.train), "validation": held_out}
+        examples = None if self.examples is None else _sha256(self.examples)
+        return {"train": fingerprint(self.train), "validation": held_out, "validation_examples": examples}
 
     def content(self) -> dict[str, Any]:
         """Give what is worth keeping of it, as plain values: ``task.json``."""
@@ -86,6 +89,25 @@ def read_data(task: Task, source: TaskSource, tokenizer: PreTrainedTokenizerFast
     validation = encode(task, scored, tokenizer, max_length, source.stride)
     _tell(task, "to be scored on", validation)
     return TaskData(task, max_length, source.stride, train, examples.rejected, scored, validation)
+
+
+def check_patience(training: TaskTraining, sources: Sequence[TaskSource], where: str) -> None:
+    """Raise ConfigError where there is patience, but none of the tasks has a file to be scored on."""
+    if training.patience is None or any(of.validation or load_task(of.task).validation for of in sources):
+        return
+    raise ConfigError(
+        "nothing is scored here, so that patience never ends",
+        value=training.patience,
+        where=f"{where}.patience",
+        fix="Leave it out, or give validation, a file to be scored on; an intermediate stage has no scores.",
+    )
+
+
+def _sha256(examples: Examples) -> str:
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(repr(tuple(example)).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _joined(files: list[Examples]) -> Examples:

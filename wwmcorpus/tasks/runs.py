@@ -15,7 +15,7 @@ from wwmcorpus.align import Vocabulary, load_tokenizer
 from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.files import remove_folder
 from wwmcorpus.tasks.batches import TaskBatches
-from wwmcorpus.tasks.data import TaskData, read_data
+from wwmcorpus.tasks.data import TaskData, check_patience, read_data
 from wwmcorpus.tasks.declaration import load_task
 from wwmcorpus.tasks.evaluation import TaskEvaluation
 from wwmcorpus.tasks.heads import default_learning_rate, load_task_model, row_length
@@ -73,6 +73,7 @@ def run_finetune(config: FinetuneConfig, console: Console | None = None) -> Task
         InterruptedJobError: SIGINT or SIGTERM came; a checkpoint was written.
         MissingExtraError: a metric needs a package that is not installed.
     """
+    check_patience(config.training, [config], "training")
     recipe = config.values() | {"training": config.training.decisive}
     return _run(_Job(Path(config.output), [config.model], [config], config.training, recipe), console)
 
@@ -86,6 +87,10 @@ def run_distill_task(config: DistillTaskConfig, console: Console | None = None) 
         ConfigError: also where a teacher has other labels than the task, or other pieces than the student.
     """
     output = Path(config.output)
+    if config.stage != "prediction":
+        check_patience(config.intermediate, [], "intermediate")
+    if config.stage != "intermediate":
+        check_patience(config.prediction, config.tasks, "prediction")
     if config.stage != "both":
         return _run(_stage(config, config.stage, config.student, output), console)
     first = _stage(config, "intermediate", config.student, output / "intermediate")
@@ -157,7 +162,7 @@ def _run(job: _Job, console: Console | None) -> TaskResult:
             objective,
             batches,
             training,
-            settings.optimiser(default_learning_rate(data[0].task, student.models[0].config)),
+            settings.optimiser(min(default_learning_rate(of.task, student.models[0].config) for of in data)),
             teacher=teachers,
             accelerator=accelerator,
             reporter=reporter,
@@ -165,7 +170,9 @@ def _run(job: _Job, console: Console | None) -> TaskResult:
             checkpoints=checkpoints,
             is_enough=evaluation.is_enough,
         )
-        if trainer.resume():
+        is_resumed = trainer.resume()
+        accelerator.wait_for_everyone()  # until the first process has cut the metrics, which all of them read
+        if is_resumed:
             evaluation.restore(folder / METRICS_FILE)
         steps = trainer.run().step
         step, main, scores = evaluation.best() or (None, None, None)

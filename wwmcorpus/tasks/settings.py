@@ -45,7 +45,7 @@ class TaskTraining(Config):
     #: Rows of a step, over all ranks.
     batch_size: int = Field(default=32, ge=1)
     #: Peak learning rate; None: 1e-4 for students narrower than 512 (5e-5 on OCNLI), 3e-5 for others, 2e-5 for those
-    #: of 1,024 and more, as MiniRBT's table has them.
+    #: of 1,024 and more, as MiniRBT's table has them. Of several tasks the smallest.
     learning_rate: float | None = Field(default=None, gt=0)
     #: How the learning rate falls after the warm-up.
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -57,7 +57,8 @@ class TaskTraining(Config):
     max_grad_norm: float | None = Field(default=1.0, gt=0)
     #: Steps between two evaluations, after each of which there is a checkpoint; None: one evaluation an epoch.
     evaluate_every: int | None = Field(default=None, ge=1)
-    #: Stop after so many evaluations in a row without a better score; None = go on to the end.
+    #: Stop after so many evaluations in a row without a better score; None = go on to the end. An error where nothing
+    #: is scored.
     patience: int | None = Field(default=None, ge=1)
     #: Dropout of the model while it learns; None = as its configuration says. In [0, 1).
     dropout: float | None = Field(default=None, ge=0, lt=1)
