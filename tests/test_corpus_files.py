@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -331,6 +332,28 @@ class TestRows:
         for ask in (open_corpus(corpus).rows, open_corpus(corpus).lengths_of):
             with pytest.raises(IndexError, match=r"rows are numbered; these indices are of type (bool|float64)"):
                 ask(indices)
+
+    @pytest.mark.parametrize("indices", [1, np.int64(1), [[0, 1]]])
+    def test_what_is_no_list_is_no_list_of_rows(self, corpus, indices):
+        opened = open_corpus(corpus)
+        for ask in (opened.rows, opened.lengths_of):
+            with pytest.raises(IndexError, match="asked for by a list of numbers"):
+                ask(indices)
+
+    def test_another_process_finds_the_corpus_from_wherever_it_works(self, corpus, tmp_path, monkeypatch):
+        monkeypatch.chdir(corpus.parent)
+        opened = open_corpus(corpus.name)
+        assert str(opened.path) == corpus.name
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert pickle.loads(pickle.dumps(opened)).fingerprint == opened.fingerprint
+
+    def test_another_process_reads_no_other_corpus(self, corpus, small_corpus):
+        sent = pickle.dumps(open_corpus(corpus))
+        shutil.rmtree(corpus)
+        shutil.copytree(small_corpus.path, corpus)
+        with pytest.raises(CorpusError, match="changed while it was in use"):
+            pickle.loads(sent)
 
     def test_word_starts_survive_the_bitmap(self, small_corpus):
         for path in sorted(small_corpus.path.glob("data-*.arrow")):

@@ -1,6 +1,8 @@
 """A corpus behind a URL: copied once, checked as it arrives, then a corpus like any other."""
 
+import errno
 import multiprocessing
+import os
 
 import fsspec
 import pytest
@@ -57,6 +59,58 @@ def test_a_file_that_arrives_damaged_is_no_part_of_a_copy(remote, tmp_path):
     with pytest.raises(CorpusError, match="arrived with sha256"):
         open_corpus(URL, cache=tmp_path)
     assert not list(tmp_path.rglob("state.json"))
+
+
+@pytest.mark.parametrize("name", ["data-*.arrow", "state.json", "tokenizer/tokenizer.json"])
+def test_a_copy_that_is_found_damaged_is_mended(remote, small_corpus, tmp_path, name):
+    copy = open_corpus(URL, cache=tmp_path).path
+    damaged = next(copy.glob(name))
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: len(content) // 2])
+    with pytest.raises(CorpusError):
+        open_corpus(copy)
+    assert open_corpus(URL, cache=tmp_path).fingerprint == small_corpus.fingerprint
+    assert damaged.read_bytes() == content
+
+
+def test_what_a_killed_process_left_goes_and_nothing_else_does(remote, tmp_path):
+    copy = open_corpus(URL, cache=tmp_path).path
+    files = sorted(copy.rglob("*"))
+    (copy / "state.json").unlink()
+    for left in (copy / ".data-00000.arrow.17.tmp", copy / "tokenizer" / ".tokenizer.json.17.tmp"):
+        left.write_bytes(b"half")
+    open_corpus(URL, cache=tmp_path)
+    assert sorted(copy.rglob("*")) == files
+    assert list(tmp_path.iterdir()) == [copy]
+
+
+def test_a_disk_that_refuses_is_not_blamed_on_the_source(remote, tmp_path):
+    (tmp_path / "file").write_text("", "utf-8")
+    with pytest.raises(CorpusError, match=r"cannot be written: (File exists|Not a directory).*another folder as cache"):
+        open_corpus(URL, cache=tmp_path / "file")
+
+
+def test_a_full_disk_is_not_blamed_on_the_source(remote, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CorpusError, match="cannot be written: No space left on device"):
+        open_corpus(URL, cache=tmp_path)
+
+
+def test_a_whole_copy_is_opened_without_writing(remote, tmp_path, monkeypatch):
+    copy = open_corpus(URL, cache=tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))}
+    for path in (tmp_path, copy.path):
+        path.chmod(0o555)
+    try:
+        again = open_corpus(URL, cache=tmp_path)
+    finally:
+        for path in (tmp_path, copy.path):
+            path.chmod(0o755)
+    assert again.fingerprint == copy.fingerprint
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))} == before
 
 
 @pytest.mark.parametrize(("url", "problem"), [("memory://nowhere", "no such file"), ("nothing://x", "cannot be read")])

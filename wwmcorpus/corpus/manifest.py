@@ -175,31 +175,42 @@ class Manifest(Config):
         """
         path = folder / STATE_FILE
         try:
-            values = json.loads(path.read_text("utf-8"))[_KEY]
-            found = values["content"]["format_version"]
+            state = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             raise CorpusError("no corpus there", value=str(folder), fix=_where_else(folder)) from None
+        return cls.of_state(state, str(path))
+
+    @classmethod
+    def of_state(cls, state: bytes, place: str) -> Self:
+        """Read the manifest in what ``state.json`` holds.
+
+        Args:
+            state: Its bytes.
+            place: Where it lies, for messages.
+
+        Raises:
+            CorpusError: it holds none, one of another format, or a damaged one.
+        """
+        try:
+            values = json.loads(state)[_KEY]
+            found = values["content"]["format_version"]
         except (ValueError, KeyError, TypeError):
             raise CorpusError(
-                "state.json holds no manifest of ours", value=str(path), fix="Build the corpus with wwmcorpus build."
+                "state.json holds no manifest of ours", value=place, fix="Build the corpus with wwmcorpus build."
             ) from None
         if found != FORMAT_VERSION:
             raise CorpusError(
-                f"a corpus of format {found}, this version reads {FORMAT_VERSION}",
-                value=str(folder),
-                fix="Build it again.",
+                f"a corpus of format {found}, this version reads {FORMAT_VERSION}", value=place, fix="Build it again."
             )
         content_sha256 = values.pop("content_sha256", None)
         try:
             manifest = cls(**values)
         except ConfigError as error:
-            raise CorpusError(
-                f"the manifest is damaged: {error}", value=str(path), fix="Build the corpus again."
-            ) from None
+            raise CorpusError(f"the manifest is damaged: {error}", value=place, fix="Build the corpus again.") from None
         if manifest.content_sha256 != content_sha256:
             raise CorpusError(
                 f"the manifest is damaged: its content has sha256 {manifest.content_sha256[:16]}, not {content_sha256}",
-                value=str(path),
+                value=place,
                 fix="Build the corpus again.",
             )
         for file in (*manifest.files, *manifest.tokenizer_files):
@@ -207,7 +218,7 @@ class Manifest(Config):
                 raise CorpusError(
                     "a file's name leaves the corpus folder",
                     value=file.name,
-                    where=str(path),
+                    where=place,
                     fix="Do not open this corpus.",
                 )
         return manifest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.corpus.gather import RowTable
 from wwmcorpus.corpus.manifest import Manifest
 from wwmcorpus.corpus.remote import TOKENIZER_FOLDER as TOKENIZER_FOLDER
-from wwmcorpus.corpus.remote import is_url, local_copy
+from wwmcorpus.corpus.remote import is_url, local_copy, reject
 from wwmcorpus.corpus.shards import ShardBatch, open_shard
 from wwmcorpus.errors import CorpusError
 from wwmcorpus.records import Rows
@@ -39,6 +39,7 @@ class Corpus:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._home = self.path.absolute()  # of another process the working directory may differ
         self.manifest = Manifest.read(self.path)
         self.vocabulary = self._load_vocabulary()
         self._batches: list[ShardBatch] = []
@@ -58,9 +59,9 @@ class Corpus:
             raise CorpusError("only some shards hold sentence pairs", where=str(path), fix="Build the corpus again.")
         self._table = RowTable(self._batches)
 
-    def __reduce__(self) -> tuple[type[Corpus], tuple[Path]]:
+    def __reduce__(self) -> tuple[Callable[..., Corpus], tuple[type[Corpus], Path, str]]:
         # Another process opens the files again: memory maps do not travel.
-        return type(self), (self.path,)
+        return _reopened, (type(self), self._home, self.fingerprint)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -107,7 +108,7 @@ class Corpus:
         """Give the pieces of some rows, (num_rows,) int32, without reading the rows.
 
         Raises:
-            IndexError: an index is no integer in [0, len).
+            IndexError: ``indices`` is no list, or an index no integer in [0, len).
         """
         return self._table.lengths(self._checked(indices))
 
@@ -115,12 +116,14 @@ class Corpus:
         """Give the rows at ``indices``, in that order, end to end.
 
         Raises:
-            IndexError: an index is no integer in [0, len).
+            IndexError: ``indices`` is no list, or an index no integer in [0, len).
         """
         return self._table.gather(self._checked(indices))
 
     def _checked(self, indices: ArrayLike) -> NDArray[np.int64]:
         found = np.asarray(indices)
+        if found.ndim != 1:
+            raise IndexError(f"rows are asked for by a list of numbers; this has {found.ndim} dimensions")
         if found.size and found.dtype.kind not in "iu":  # of a mask, numpy would make the rows 0 and 1
             raise IndexError(f"rows are numbered; these indices are of type {found.dtype}")
         wanted = found.astype(np.int64, copy=False)
@@ -163,17 +166,35 @@ class Corpus:
         return vocabulary
 
 
+def _reopened(cls: type[Corpus], path: Path, fingerprint: str) -> Corpus:
+    corpus = cls(path)
+    if corpus.fingerprint != fingerprint:
+        raise CorpusError(
+            f"the corpus was changed while it was in use: its fingerprint was {fingerprint[:16]}, "
+            f"now {corpus.fingerprint[:16]}",
+            where=str(path),
+            fix="Put the old corpus back, or open the new one and begin again.",
+        )
+    return corpus
+
+
 def open_corpus(path: str | Path, cache: str | Path | None = None) -> Corpus:
     """Open a corpus folder, checking the shards' ends, columns, offsets and row counts.
 
     Args:
-        path: The folder, or its URL: then a checked copy of it is made here, once.
+        path: The folder, or its URL: then a checked copy of it is made here, once; one that is found damaged is mended.
         cache: Folder for such copies; None: ``wwmcorpus/corpora`` in the user's cache.
 
     Raises:
         CorpusError: there is no corpus, or it is damaged.
         SourceError: a URL cannot be read.
     """
-    if is_url(path):
-        return Corpus(local_copy(str(path), None if cache is None else Path(cache)))
-    return Corpus(path)
+    if not is_url(path):
+        return Corpus(path)
+    place = None if cache is None else Path(cache)
+    copy = local_copy(str(path), place)
+    try:
+        return Corpus(copy)
+    except CorpusError:
+        reject(copy)
+    return Corpus(local_copy(str(path), place))

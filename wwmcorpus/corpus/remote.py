@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wwmcorpus.corpus.manifest import STATE_FILE, Manifest, StoredFile
 from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import file_sha256, make_folder, whole_file, write_json
+from wwmcorpus.files import disk_errors, file_sha256, make_folder, remove, whole_file, write_json
 from wwmcorpus.text.sources.files import file_system, reaching
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 TOKENIZER_FOLDER = "tokenizer"
+_BLOCK_BYTES = 1 << 20
 
 
 def is_url(path: str | Path) -> bool:
@@ -37,7 +38,7 @@ def default_cache() -> Path:
 def local_copy(url: str, cache: Path | None = None) -> Path:
     """Give the folder of a copy of a corpus; what it lacks is fetched, what is there already is not.
 
-    Of several processes that ask for one copy, one makes it and the others wait.
+    Of several processes that ask for one copy, one makes it and the others wait. A whole copy is only read.
 
     Args:
         url: Of the corpus folder, as fsspec reads it: ``s3://bucket/corpus``.
@@ -45,35 +46,43 @@ def local_copy(url: str, cache: Path | None = None) -> Path:
 
     Raises:
         SourceError: the address is malformed, nothing is there, or it cannot be read.
-        CorpusError: what is there is no corpus, or a file is not what its manifest says.
+        CorpusError: what is there is no corpus, a file is not what its manifest says, or the cache cannot be written.
     """
     system, path = file_system(url)
     root, folder = path.rstrip("/"), cache or default_cache()
-    make_folder(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".state-") as place:
-        state = Path(place) / STATE_FILE
-        _fetch(system, f"{root}/{STATE_FILE}", state)
-        manifest = _manifest(state.parent, url)
-        copy = folder / manifest.content_sha256[:32]
+    state = b"".join(_blocks(system, f"{root}/{STATE_FILE}"))
+    manifest = Manifest.of_state(state, url)
+    copy = folder / manifest.content_sha256[:32]
+    with _writing(folder):
+        if (copy / STATE_FILE).is_file():
+            return copy
         make_folder(copy / TOKENIZER_FOLDER)
         with (copy / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (copy / STATE_FILE).is_file():
                 _complete(system, root, manifest, copy)
                 with whole_file(copy / STATE_FILE) as file:
-                    file.write(state.read_bytes())
+                    file.write(state)
     return copy
 
 
-def _manifest(folder: Path, url: str) -> Manifest:
-    """Read the manifest that was fetched; an error names its home, not the folder that goes again."""
-    try:
-        return Manifest.read(folder)
-    except CorpusError as error:
-        raise CorpusError(error.what.replace(str(folder), url), value=url, fix=error.fix) from None
+def reject(copy: Path) -> None:
+    """Have the next ``local_copy`` check every file of a copy, and fetch again what is damaged.
+
+    Raises:
+        CorpusError: the cache cannot be written.
+    """
+    with _writing(copy.parent):
+        remove(copy / STATE_FILE)
+
+
+def _writing(cache: Path) -> AbstractContextManager[None]:
+    return disk_errors(cache, "Is the disk full, or the folder read-only? Give another folder as cache.")
 
 
 def _complete(system: AbstractFileSystem, root: str, manifest: Manifest, copy: Path) -> None:
+    for left in copy.rglob(".*.tmp"):  # of a process that was killed: whoever holds the lock writes alone
+        left.unlink()
     for stored in manifest.files:
         _fetch_checked(system, f"{root}/{stored.name}", copy / stored.name, stored)
     for stored in manifest.tokenizer_files:
@@ -85,7 +94,9 @@ def _complete(system: AbstractFileSystem, root: str, manifest: Manifest, copy: P
 def _fetch_checked(system: AbstractFileSystem, source: str, target: Path, stored: StoredFile) -> None:
     if target.is_file() and target.stat().st_size == stored.size_bytes and file_sha256(target) == stored.sha256:
         return
-    _fetch(system, source, target)
+    with whole_file(target) as file:
+        for block in _blocks(system, source):
+            file.write(block)
     found = file_sha256(target)
     if found != stored.sha256:
         target.unlink()
@@ -96,6 +107,8 @@ def _fetch_checked(system: AbstractFileSystem, source: str, target: Path, stored
         )
 
 
-def _fetch(system: AbstractFileSystem, source: str, target: Path) -> None:
-    with reaching(source), system.open(source, "rb") as remote, whole_file(target) as file:
-        shutil.copyfileobj(remote, file, 1 << 20)
+def _blocks(system: AbstractFileSystem, source: str) -> Iterator[bytes]:
+    """Read a file elsewhere; what goes wrong with that, and with nothing else, is a SourceError."""
+    with reaching(source), system.open(source, "rb") as remote:
+        while block := remote.read(_BLOCK_BYTES):
+            yield block
