@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from training_fakes import TEACHER, batch, tiny, tokenizer_folder
+from training_fakes import STUDENT, TEACHER, VOCAB, batch, tiny, tokenizer_folder
 from transformers import AutoTokenizer, BertForMaskedLM
 
 from wwmcorpus.errors import ConfigError, MissingExtraError, TrainingError
@@ -15,9 +15,11 @@ from wwmcorpus.training.export import model_card, staged_folder, write_model
 from wwmcorpus.training.heads import load_masked_lm
 from wwmcorpus.training.held_out import hidden_cosine
 from wwmcorpus.training.objective import Objective
+from wwmcorpus.training.pair_head import pair_accuracy
 from wwmcorpus.training.registry import register_loss
 from wwmcorpus.training.reporting import Reporter, read_metrics
 from wwmcorpus.training.settings import DistillLosses, LayerMatch
+from wwmcorpus.training.students import build_student, student_config
 
 
 def test_word_numbers_never_repeat_within_a_batch():
@@ -76,6 +78,21 @@ def test_hidden_cosine_of_the_deepest_match():
     assert hidden_cosine(objective, teacher, [row], "fp32") == pytest.approx(expected, rel=1e-4)
     unmatched = Objective(student, DistillLosses(layer_map="none"), teacher)
     assert hidden_cosine(unmatched, teacher, [row], "fp32") is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+)
+def test_evaluations_multiply_in_the_format_of_the_run(precision, expected):
+    config = student_config(STUDENT, VOCAB)
+    student, teacher = build_student(config, has_pair_head=True), tiny(TEACHER, 1)
+    seen = []
+    for model in (student, teacher):
+        model.bert.encoder.layer[0].intermediate.dense.register_forward_hook(lambda *given: seen.append(given[2].dtype))
+    evaluate(student, [batch()], precision)
+    hidden_cosine(Objective(student, DistillLosses(), teacher), teacher, [batch()], precision)
+    pair_accuracy(student, [batch() | {"pair_label": torch.zeros(8, dtype=torch.int64)}], precision)
+    assert seen == [expected] * 4
 
 
 def test_a_perplexity_beyond_float64_is_infinite():

@@ -22,6 +22,8 @@ from wwmcorpus.masking import IGNORED_LABEL
 from wwmcorpus.training.heads import forward_masked, micro_batches
 from wwmcorpus.training.losses import hard_label_sum
 
+_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -124,7 +126,7 @@ def evaluate(
         model: On any device.
         batches: CPU tensors ``input_ids``, ``attention_mask``, ``labels`` (B, L) int64, -100 = not masked, and
             ``word_start`` (B, L) bool where words are to be counted.
-        precision: ``"fp32"`` or ``"bf16"``.
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         teacher_guesses: What ``evaluate_with_guesses`` gave for the same batches and the teacher.
 
     Raises:
@@ -159,13 +161,21 @@ def _guess(
     """Give each batch with its true pieces, its summed loss and the best guesses, both (num_masked,) on the CPU."""
     with evaluating(model):
         for batch in batches:
-            with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision != "fp32"):
+            with torch.no_grad(), as_trained(model.device, precision):
                 (cut,) = micro_batches(batch)
                 on_device = cut.to(model.device)
                 logits = forward_masked(model, on_device).logits_MV
                 assert logits is not None
                 loss = float(hard_label_sum(logits, on_device.targets_M))
             yield batch, cut.targets_M, loss, logits.argmax(dim=-1).cpu()
+
+
+def as_trained(device: torch.device, precision: str) -> torch.autocast:
+    """Give the context in which matrix products have the number format that they have in training.
+
+    Another would be slow on a device without it, or not be there at all.
+    """
+    return torch.autocast(device.type, _FORMATS[precision], enabled=precision != "fp32")
 
 
 @contextmanager

@@ -12,7 +12,14 @@ from torch.nn.functional import cosine_similarity
 from transformers import BertForMaskedLM
 
 from wwmcorpus.corpus.reader import Corpus
-from wwmcorpus.training.evaluate import Figures, evaluate, evaluate_with_guesses, evaluating, unigram_baseline
+from wwmcorpus.training.evaluate import (
+    Figures,
+    as_trained,
+    evaluate,
+    evaluate_with_guesses,
+    evaluating,
+    unigram_baseline,
+)
 from wwmcorpus.training.heads import forward_masked, micro_batches
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.pair_head import pair_accuracy
@@ -120,8 +127,7 @@ def hidden_cosine(
         return None
     teacher_layer, student_layer, projection = deepest
     student, total, count = objective.student, 0.0, 0
-    autocast = torch.autocast(student.device.type, torch.bfloat16, enabled=precision != "fp32")
-    with evaluating(student), torch.no_grad(), autocast:
+    with evaluating(student), torch.no_grad(), as_trained(student.device, precision):
         for batch in batches:
             (cut,) = micro_batches(batch)
             cut = cut.to(student.device)

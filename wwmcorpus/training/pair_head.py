@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from transformers import BertForMaskedLM, BertForPreTraining, PreTrainedModel
 
 from wwmcorpus.errors import ConfigError
-from wwmcorpus.training.evaluate import evaluating
+from wwmcorpus.training.evaluate import as_trained, evaluating
 from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked, micro_batches, quiet_progress
 
 #: Names of the weights of the head.
@@ -63,8 +63,7 @@ def pair_label_sum(student: PreTrainedModel, outputs: MaskedOutputs, batch: Micr
 def pair_accuracy(student: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], precision: str = "fp32") -> float:
     """Give the share of the pairs of some batches whose label is told rightly."""
     right = count = 0
-    autocast = torch.autocast(student.device.type, torch.bfloat16, enabled=precision != "fp32")
-    with evaluating(student), torch.no_grad(), autocast:
+    with evaluating(student), torch.no_grad(), as_trained(student.device, precision):
         for batch in batches:
             (cut,) = micro_batches(batch)
             cut = cut.to(student.device)
