@@ -72,6 +72,13 @@ class TestKindsOfBatches:
         rows = [{name: values[number] for name, values in columns.items()} for number in range(5)]
         assert same(collator(columns), collator(rows))
 
+    def test_a_reference_that_names_no_piece_may_be_an_empty_array(self, collator):
+        lists = [{"input_ids": IDS, "chinese_ref": ref, "row_ids": i} for i, ref in enumerate(([2], [], [3]))]
+        arrays = [each | {"chinese_ref": np.array(each["chinese_ref"])} for each in lists]
+        assert arrays[1]["chinese_ref"].dtype == np.float64
+        assert same(collator(arrays), collator(lists))
+        assert same(collator(arrays[1:2]), collator(lists[1:2]))
+
     def test_columns(self, collator, rows):
         names = ("input_ids", "word_start")
         expected = collator(rows)
@@ -201,6 +208,9 @@ class TestBadBatches:
             (pa.table({"input_ids": pa.array([], pa.list_(pa.int32()))}), "a batch without rows"),
             (7, "a batch that holds no rows: 'int'"),
             ([IDS], "a row that is no mapping: 'list'"),
+            ([row(), IDS], "a row that is no mapping: 'list'"),
+            ([row(), None], "a row that is no mapping: 'NoneType'"),
+            ([row(input_ids=np.array(IDS)), row(input_ids=np.array(IDS) + 0.5)], "integers per row: 'float64'"),
             ([{"text": "x"}], r"rows without pieces: \['text'\].*need input_ids"),
             (row(), "input_ids is not one list of integers per row"),
             ([row(input_ids=[1.5] * 6)], "input_ids is not one list of integers per row"),

@@ -25,12 +25,12 @@ from wwmcorpus.masking import (
     WordPredictingMasking,
     WordWeights,
     mask_rows,
+    similar_words,
     write_piece_counts,
     write_similar_words,
 )
 from wwmcorpus.masking.apply import choose_pieces
 from wwmcorpus.masking.report import mask_report
-from wwmcorpus.masking.similar import similar_words
 from wwmcorpus.masking.spell import spell
 
 row_lists = st.lists(st.lists(st.integers(1, 4), max_size=24), min_size=1, max_size=6)
@@ -93,6 +93,12 @@ class TestSimilarWords:
             "河\t水\t山",
             "",
         ]
+        vectors.write_bytes("\n".join(lines).encode() + b"\n\xff 1 0\n")
+        assert write_similar_words(vectors, output, max_words=6) == 5, "what is not asked for is not read"
+        with pytest.raises(ConfigError, match=r"not UTF-8.*Store it as UTF-8"):
+            write_similar_words(vectors, output, max_words=7)
+        with pytest.raises(ConfigError, match="cannot read the file: No such file"):
+            write_similar_words(tmp_path / "none", output)
         vectors.write_text("山 1 0 2\n水 0.8 0.6\n", "utf-8")
         with pytest.raises(ConfigError, match="vectors of different lengths"):
             write_similar_words(vectors, output)
@@ -332,6 +338,7 @@ class TestConfiguration:
             ({"scheme": "similar", "table": "x", "similar_share": 0.95}, "the shares exceed 1"),
             ({"schedule": {"num_rows": 5}}, "final_probability"),
             ({"max_predictions": 0}, "max_predictions"),
+            ({"weights": {"stop_weight": math.inf}}, "stop_weight"),
         ],
     )
     def test_a_wrong_table_is_an_error(self, values, problem):

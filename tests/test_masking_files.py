@@ -3,6 +3,7 @@
 import logging
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from masking_rows import PIECES, REAL, VOCABULARY, make_rows
@@ -19,6 +20,7 @@ from wwmcorpus.masking import (
 )
 from wwmcorpus.masking.similar import similar_words
 from wwmcorpus.masking.spell import spell
+from wwmcorpus.records import Rows
 from wwmcorpus.stream import Stream
 
 ROWS = make_rows([[1] * 200])
@@ -129,6 +131,18 @@ def test_a_word_that_cannot_be_spelled_takes_no_other_with_it(caplog):
         found = mask_rows(rows, VOCABULARY, masking, 0, 0)
     assert found.masked[1:26].any()
     assert "cannot spell 1 of the listed words; without a weight: ['☃']" in caplog.text
+
+
+@pytest.mark.parametrize(("never", "stop"), [(("THE",), ("THE", "the")), (("the",), ("The",)), (("The",), ("the",))])
+def test_a_word_that_is_never_masked_is_none_however_else_it_is_listed(never, stop):
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    lower = Vocabulary((*special, "the", "外"), 0, 1, 2, 3, 4)
+    ids = np.array([2, *[5, 6] * 20, 3], dtype=np.int32)
+    rows = Rows(ids, np.ones(len(ids), dtype=bool), np.array([0, len(ids)]), np.array([0]))
+    masking = WholeWordMasking(probability=0.9, weights=WordWeights(never=never, stop_words=stop))
+    found = {seed: mask_rows(rows, lower, masking, seed, 0).masked for seed in range(20)}
+    assert not any(masked[ids == 5].any() for masked in found.values())
+    assert all(masked[ids == 6].any() for masked in found.values())
 
 
 def test_letters_are_lowered_for_a_vocabulary_with_marks_in_capitals():

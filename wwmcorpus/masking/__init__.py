@@ -15,7 +15,7 @@ from wwmcorpus.masking.scheme import (
     WordPredictingMasking,
     masking_of,
 )
-from wwmcorpus.masking.similar import write_similar_words
+from wwmcorpus.masking.similar import similar_words, write_similar_words
 from wwmcorpus.masking.weights import WordWeights
 from wwmcorpus.masking.word_weights import write_piece_counts
 
@@ -41,6 +41,7 @@ __all__ = [
     "pad",
     "padded_batch",
     "padded_width",
+    "similar_words",
     "write_piece_counts",
     "write_similar_words",
 ]

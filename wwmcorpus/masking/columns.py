@@ -85,10 +85,10 @@ def _is_arrow(value: object) -> bool:
 
 
 def _of_rows(rows: Sequence[Mapping[str, Any]]) -> Columns:
-    first = rows[0]
-    if not isinstance(first, Mapping):
-        raise CorpusError("a row that is no mapping", value=type(first).__name__, fix=_SHAPES)
-    names = first.keys()
+    for kind in dict.fromkeys(map(type, rows)):
+        if not issubclass(kind, Mapping):
+            raise CorpusError("a row that is no mapping", value=kind.__name__, fix=_SHAPES)
+    names = rows[0].keys()
     if [True for row in rows if row.keys() != names]:
         for name in (*LISTS, *NUMBERS):
             without = [number for number, row in enumerate(rows) if name not in row]
@@ -179,7 +179,9 @@ def _flat(values: list[Any]) -> NDArray[np.generic]:
     """Put arrays, tensors or lists end to end; lists of numbers the quickest strict way there is."""
     kinds = set(map(type, values))
     if kinds == {np.ndarray}:
-        return np.concatenate(values)
+        joined: NDArray[np.generic] = np.concatenate(values)
+        if joined.dtype.kind in "iub":  # empty floats among integers make floats of all; they are mended below
+            return joined
     if kinds == {list}:
         try:
             return _flat_lists(values)
@@ -199,9 +201,9 @@ def _flat_lists(values: list[list[Any]]) -> NDArray[np.generic]:
 
 
 def _as_array(value: Any) -> NDArray[np.generic]:
-    """Give a list, an array or a tensor as an array; an empty list, of which numpy makes floats, as integers."""
+    """Give a list, an array or a tensor as an array; an empty one, of which numpy makes floats, as integers."""
     found = np.asarray(value)
-    return found if found.size else found.astype(np.int64)
+    return found if found.size or found.dtype.kind in "iub" else found.astype(np.int64)
 
 
 def _checked(name: str, values: NDArray[np.generic]) -> NDArray[np.generic]:

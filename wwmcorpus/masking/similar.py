@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wwmcorpus.align.vocabulary import Vocabulary
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.masking.choose import expand
-from wwmcorpus.masking.spell import Known, find, hashes_of, read_bytes, read_lines, spell, word_hashes
+from wwmcorpus.masking.spell import Known, find, hashes_of, iterate_lines, read_bytes, read_lines, spell, word_hashes
 
 _BLOCK_WORDS = 1024
 #: Where a configuration names the table, for messages.
@@ -77,7 +77,7 @@ def write_similar_words(
         vectors: A UTF-8 file in word2vec's text format: a word and its numbers per line, a header line or none.
         output: The file to write.
         num_similar: Similar words per word, at most.
-        max_words: Read so many words, the most frequent ones in most files.
+        max_words: Read so many words, the most frequent ones in most files, and nothing behind them.
         least: The smallest cosine, in [-1, 1].
 
     Returns:
@@ -145,7 +145,7 @@ def _unfit(word: list[int], other: list[int], vocabulary: Vocabulary) -> str | N
 
 def _read_vectors(path: str, max_words: int) -> tuple[list[str], NDArray[np.float32]]:
     words, numbers = [], []
-    for line in read_lines(path, "vectors"):
+    for line in iterate_lines(path, "vectors"):
         word, *values = line.rstrip().split(" ")
         if len(values) < 2:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +53,31 @@ def read_bytes(path: str, where: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read the file: {error.strerror}", value=path, where=where, fix="Check it.") from None
+        raise _unreadable(error, path, where) from None
+
+
+def iterate_lines(path: str, where: str) -> Iterator[str]:
+    r"""Give the lines of a UTF-8 file that hold something, reading no further than is asked; only "\n" ends a line.
+
+    Raises:
+        ConfigError: the file cannot be read, or the line is not UTF-8.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            for line in filter(bytes.strip, file):
+                yield line.decode("utf-8").removesuffix("\n")
+    except OSError as error:
+        raise _unreadable(error, path, where) from None
+    except UnicodeDecodeError as error:
+        raise _no_utf8(error, path, where) from None
+
+
+def _unreadable(error: OSError, path: str, where: str) -> ConfigError:
+    return ConfigError(f"cannot read the file: {error.strerror}", value=path, where=where, fix="Check it.")
+
+
+def _no_utf8(error: UnicodeDecodeError, path: str, where: str) -> ConfigError:
+    return ConfigError(f"not UTF-8: {error}", value=path, where=where, fix="Store it as UTF-8.")
 
 
 def read_lines(path: str, where: str, sha256: str | None = None) -> list[str]:
@@ -74,7 +98,7 @@ def read_lines(path: str, where: str, sha256: str | None = None) -> list[str]:
     try:
         return [line for line in content.decode("utf-8").split("\n") if line.strip()]
     except UnicodeDecodeError as error:
-        raise ConfigError(f"not UTF-8: {error}", value=path, where=where, fix="Store it as UTF-8.") from None
+        raise _no_utf8(error, path, where) from None
 
 
 def word_hashes(ids: NDArray[np.int32], begins: NDArray[np.int64]) -> NDArray[np.uint64]:

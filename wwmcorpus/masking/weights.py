@@ -28,7 +28,7 @@ class WordWeights(WithFiles):
     #: A UTF-8 file of more of them, one per line; None for none.
     stop_words_file: str | None = None
     #: Weight of stop words. At least 0; 0 is never.
-    stop_weight: float = Field(default=0.5, ge=0)
+    stop_weight: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     #: A UTF-8 file of ``piece<TAB>count`` lines (``write_piece_counts`` makes one); None: rare words are as all others.
     counts_file: str | None = None
     #: A piece that occurs ``c`` times weighs ``c ** -rare_power``, scaled so that the mean over the counted text is 1;

@@ -67,8 +67,9 @@ class _Table:
 @lru_cache(maxsize=8)
 def _table(weights: WordWeights, hashes: tuple[str, ...], known: Known) -> _Table:
     """Read the lists; ``hashes`` are those of the files, so that a file with other content is another table."""
-    listed = dict.fromkeys(_listed(weights, "stop_words"), weights.stop_weight)
-    listed |= dict.fromkeys(_listed(weights, "never"), 0.0)
+    never = dict.fromkeys(_listed(weights, "never"), 0.0)
+    # Words of other letters may have the same pieces: those that are never masked come last, and win.
+    listed = {word: weights.stop_weight for word in _listed(weights, "stop_words") if word not in never} | never
     unknown, entries = [], {}
     for (word, weight), ids in zip(listed.items(), spell(list(listed), known.vocabulary), strict=True):
         if known.vocabulary.unk_id in ids:  # it would stand for every word that the vocabulary cannot spell

@@ -81,6 +81,11 @@ class Stream:
         int32. Both: ``row_ids`` (rows,) int64. Sentence pairs add ``token_type_ids`` in the shape of ``input_ids`` and
         ``pair_label`` (rows,), int64; a mixture adds ``corpus_ids`` (rows,) int64; ``tail="pad"`` adds ``is_filler``
         (rows,) bool.
+
+        Raises:
+            ConfigError: with ``options.num_workers``, another loop began since; or a file that the masking names was
+                changed.
+            CorpusError: the corpus was changed.
         """
         rest = (self.epoch, self.batch_index), self.batches_per_epoch, self.options.endless
         made = self._made(_places(*rest))
