@@ -308,12 +308,13 @@ def make_accelerator(training: Training, find_unused_parameters: bool = False) -
     Raises:
         TrainingError: the process has an accelerate context with other settings already.
     """
+    parallel = DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)
     try:
-        return Accelerator(
+        accelerator = Accelerator(
             cpu=training.device == "cpu",
             mixed_precision="no",
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)],
+            kwargs_handlers=[parallel],
         )
     except ValueError as error:
         raise TrainingError(
@@ -321,3 +322,8 @@ def make_accelerator(training: Training, find_unused_parameters: bool = False) -
             where="training.device",
             fix="Train in a process that made no Accelerator of its own.",
         ) from None
+    if accelerator.device.type == "cpu" and accelerator.num_processes > 2:
+        # Else torch lays gradients out anew after a process's first step, and a resumed run would add up those of three
+        # ranks in another order than one that was not stopped.
+        parallel.find_unused_parameters = True
+    return accelerator
