@@ -77,7 +77,7 @@ def read_data(task: Task, source: TaskSource, tokenizer: PreTrainedTokenizerFast
         raise ConfigError(
             f"the task {task.name} names no file to learn from", where="train", fix="Give train, one file or several."
         )
-    examples = _joined([task.read(name) for name in names])
+    examples = _joined([task.read(name, to_learn=True) for name in names])
     train = encode(task, examples, tokenizer, max_length, source.stride)
     _tell(task, "to learn from", train)
     held_out = source.validation or task.validation

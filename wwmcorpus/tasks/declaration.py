@@ -131,11 +131,11 @@ class Task(Config):
             "labelling": len(self.tags),
         }[self.kind]
 
-    def read(self, path: str | PurePath, labelled: bool = True) -> Examples:
+    def read(self, path: str | PurePath, labelled: bool = True, to_learn: bool = False) -> Examples:
         """Read a file of the task; see ``wwmcorpus.tasks.read.read_examples``."""
         from wwmcorpus.tasks.read import read_examples
 
-        return read_examples(self, path, labelled)
+        return read_examples(self, path, labelled, to_learn)
 
     def predictions(self, logits: Sequence[ArrayLike], features: Features, examples: Examples) -> list[Prediction]:
         """Make predictions of a model's numbers; see ``wwmcorpus.tasks.predictions.predictions_of``."""

@@ -95,7 +95,7 @@ class Examples:
         items: The examples, in order.
         rejections: The rows that became none, in order.
         notes: What was mended or is worth knowing, by name: ``moved_answers`` (found elsewhere in the passage than
-            the file says), ``answers_not_in_passage`` (of questions that have another that is).
+            the file says), ``answers_not_in_passage`` (they count when a prediction is scored).
     """
 
     path: str

@@ -18,9 +18,9 @@ from pathlib import Path, PurePath
 
 from wwmcorpus.errors import SourceError
 from wwmcorpus.tasks.declaration import FileFormat, Task
-from wwmcorpus.tasks.examples import Example, Examples, RejectedRow
+from wwmcorpus.tasks.examples import Example, Examples, ReadingExample, RejectedRow
 from wwmcorpus.tasks.read_questions import read_questions
-from wwmcorpus.tasks.read_tables import read_csv, read_jsonl, read_tsv
+from wwmcorpus.tasks.read_tables import Rejector, read_csv, read_jsonl, read_tsv
 from wwmcorpus.tasks.read_tagged import read_tagged
 
 _log = logging.getLogger(__name__)
@@ -33,13 +33,15 @@ _READERS: dict[FileFormat, Callable[[Task, Path, bool, Counter[str]], Iterator[E
 }
 
 
-def read_examples(task: Task, path: str | PurePath, labelled: bool = True) -> Examples:
+def read_examples(task: Task, path: str | PurePath, labelled: bool = True, to_learn: bool = False) -> Examples:
     """Read a file of a task.
 
     Args:
         task: What is in it.
         path: A UTF-8 file, perhaps packed as .gz, .zst, .bz2 or .xz.
         labelled: Whether each row must have a label. If not, labels and answers are not looked at.
+        to_learn: Whether to leave out questions whose answers stand nowhere in their passage. They have no place to
+            learn, but count when predictions are scored, as in the official script of CMRC 2018.
 
     Returns:
         The examples in order, and the rows that became none.
@@ -50,7 +52,12 @@ def read_examples(task: Task, path: str | PurePath, labelled: bool = True) -> Ex
     examples: list[Example] = []
     rejections: list[RejectedRow] = []
     notes: Counter[str] = Counter()
+    reject = Rejector(Path(path))
     for found in _READERS[task.file_format](task, Path(path), labelled, notes):
+        if to_learn and isinstance(found, ReadingExample) and all(one.start is None for one in found.answers):
+            found = reject(
+                "answer_not_in_passage", f"question {found.id}", f"{[one.text[:40] for one in found.answers]}"
+            )
         if isinstance(found, RejectedRow):
             rejections.append(found)
         else:

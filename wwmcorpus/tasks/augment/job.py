@@ -99,7 +99,7 @@ def augment(config: AugmentConfig, progress: Progress | None = None) -> Augmente
         raise CorpusError("the output is there already", value=str(output), fix="Remove it, or give --overwrite.")
     task = load_task(config.task)
     fields = checked_fields(task, config.fields)
-    examples = task.read(config.input)
+    examples = task.read(config.input, to_learn=True)
     folder = output.with_name(f".{output.name}.work")
     with disk_errors(output):
         make_folder(folder)
