@@ -6,6 +6,9 @@ import json
 import logging
 import shutil
 import signal
+import sqlite3
+from functools import partial
+from typing import ClassVar
 
 import pytest
 
@@ -87,7 +90,22 @@ def test_distillation_stopped_and_begun_again(small_corpus, tmp_path, monkeypatc
     assert (stopped.output / "model.safetensors").read_bytes() == (whole.output / "model.safetensors").read_bytes()
 
 
-def test_two_distillations_with_one_cache_of_the_teacher(small_corpus, tmp_path, teacher):
+class Database(sqlite3.Connection):
+    """A connection that is counted until it is closed."""
+
+    open: ClassVar[list[sqlite3.Connection]] = []
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.open.append(self)
+
+    def close(self):
+        self.open.remove(self)
+        super().close()
+
+
+def test_two_distillations_with_one_cache_of_the_teacher(small_corpus, tmp_path, teacher, monkeypatch):
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Database))
     losses = {"layer_map": "none"}
     cached = TRAINING | {"evaluation_rows": 8, "teacher_cache": str(tmp_path / "cache")}
     made = []
@@ -95,11 +113,14 @@ def test_two_distillations_with_one_cache_of_the_teacher(small_corpus, tmp_path,
         values = config(small_corpus, tmp_path / name).values() | {"training": cached}
         settings = DistillConfig(**values, teacher=str(teacher.output), losses=losses, accept_teacher=True)
         made.append(runs.run_distill(settings))
+        assert (tmp_path / "cache" / "teacher_logits.sqlite").is_file()
+        assert not Database.open
     assert made[0].after == made[1].after
     values = config(small_corpus, tmp_path / "third").values() | {"training": cached | {"seed": 1}}
     other = DistillConfig(**values, teacher=str(teacher.output), losses=losses, accept_teacher=True)
     with pytest.raises(ConfigError, match="seed was 0, now 1"):
         runs.run_distill(other)
+    assert not Database.open
 
 
 def test_what_was_stopped_goes_on_with_its_own_settings_only(small_corpus, tmp_path, monkeypatch, caplog):

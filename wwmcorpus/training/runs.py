@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,7 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
         Reporter(
             output.name, training.steps, folder / METRICS_FILE, console, is_main, board=training.tensorboard
         ) as reporter,
+        _cache(config, corpus, teacher) as cache,
     ):
         if teacher is not None:
             teacher.to(accelerator.device)
@@ -130,7 +132,7 @@ def _run(config: PretrainConfig, console: Console | None) -> RunResult:
             reporter=reporter,
             evaluate=evaluation,
             checkpoints=Checkpoints(folder / CHECKPOINT_FOLDER, training.keep_checkpoints, identity),
-            cache=_cache(config, corpus, teacher),
+            cache=cache,
         )
         resumed = trainer.resume()
         evaluation.compare_with(corpus, resumed)
@@ -188,11 +190,13 @@ def _teacher(config: PretrainConfig, corpus: Corpus) -> BertForMaskedLM | None:
     return teacher
 
 
-def _cache(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | None) -> TeacherCache | None:
-    """Open the cache of the teacher's logits; None where there is none."""
+def _cache(
+    config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | None
+) -> AbstractContextManager[TeacherCache | None]:
+    """Open the cache of the teacher's logits, closed after the run; None where there is none."""
     training = config.training
     if training.teacher_cache is None or teacher is None:
-        return None
+        return nullcontext()
     identity = {
         "teacher": model_sha256(teacher),
         "corpus": corpus.fingerprint,
@@ -201,7 +205,7 @@ def _cache(config: PretrainConfig, corpus: Corpus, teacher: BertForMaskedLM | No
         "precision": training.precision,
     }
     top_k = min(training.teacher_cache_top_k, corpus.vocabulary.num_pieces)
-    return TeacherCache(Path(training.teacher_cache), identity, top_k)
+    return closing(TeacherCache(Path(training.teacher_cache), identity, top_k))
 
 
 def _gate(config: DistillConfig, corpus: Corpus, teacher: BertForMaskedLM, evaluation: HeldOut) -> None:

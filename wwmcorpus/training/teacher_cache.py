@@ -137,6 +137,7 @@ class TeacherCache:
             raise self._unusable(error) from None
         unlike = [] if found is None else list(differences(json.loads(found[0]), header))
         if unlike:
+            self.close()
             raise ConfigError(
                 "the cache is of another teacher or other rows: " + "; ".join(unlike),
                 value=str(folder),
