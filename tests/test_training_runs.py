@@ -264,6 +264,15 @@ def test_one_stage_control_and_curves(tmp_path, monkeypatch):
     assert (tmp_path / "two" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_curves_that_cannot_be_written_are_one_message(tmp_path, monkeypatch):
+    (tmp_path / "two" / "curves.png").mkdir(parents=True)
+    several = lambda metrics, output: draw_curves(metrics, output) if len(metrics) > 1 else None  # noqa: E731
+    monkeypatch.setattr(runs, "draw_curves", several)
+    runs.run_pretrain(pretrain_config(tmp_path))
+    with pytest.raises(CorpusError, match=r"the output cannot be written: .*curves\.png"):
+        runs.run_two_stage(two_stage_config(tmp_path))
+
+
 def test_a_stage_folder_that_holds_something_else_is_refused_before_any_work(tmp_path):
     (tmp_path / "two" / "student").mkdir(parents=True)
     (tmp_path / "two" / "student" / "mine").touch()

@@ -296,6 +296,7 @@ def _hiding(masking: WordPredictingMasking) -> WordPredictingMasking:
 
 def _draw(metrics: dict[str, Path], output: Path) -> None:
     try:
-        draw_curves(metrics, output)
+        with disk_errors(output):
+            draw_curves(metrics, output)
     except MissingExtraError as error:
         _log.info("no picture of the curves: %s", error)
