@@ -152,6 +152,16 @@ def test_padding_changes_no_loss(name, losses, models, tmp_path):
     assert found[1] == pytest.approx(found[0], rel=1e-5)
 
 
+@pytest.mark.parametrize(("positions", "keeps"), [("all", True), ("real", False)])
+def test_rows_keep_their_width_where_the_flow_matrix_counts_padding(positions, keeps, models, tmp_path):
+    match = {"layers": "uniform", "loss": "gram", "positions": positions, "projection": "linear"}
+    learns, teachers, rows = parts(sample("pairs"), models, tmp_path, IntermediateLosses(matches=(match,)))
+    assert learns.counts_padding is keeps
+    with torch.no_grad():
+        found = [learns(own, learns.teach(teachers, own)).tolist() for own in (rows, padded(rows, 10))]
+    assert (found[1] == pytest.approx(found[0], rel=1e-5)) is not keeps
+
+
 def test_squared_errors_of_reading_are_means_over_the_pieces_of_a_row(models, tmp_path):
     learns, teachers, rows = parts(sample("reading"), models, tmp_path, PredictionLosses(soft_loss="mse"))
     with torch.no_grad():

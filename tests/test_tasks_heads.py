@@ -9,6 +9,7 @@ from task_fakes import sample, similarity, tokenizer, write_model
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from wwmcorpus.errors import ConfigError
+from wwmcorpus.models.load import load_model
 from wwmcorpus.tasks import load_task
 from wwmcorpus.tasks.heads import load_task_model, load_teacher
 from wwmcorpus.training.heads import load_masked_lm
@@ -96,3 +97,14 @@ def test_the_right_class_with_other_outputs_is_told_apart(tmp_path):
     assert "not one of one output and problem_type 'regression'" in str(found.value)
     with pytest.raises(ConfigError, match="of 1 outputs and problem_type None, not one with an output for each label"):
         load_teacher(load_task(sample("sentiment")), str(tmp_path / "one"))
+
+
+@pytest.mark.parametrize(
+    "load", [load_masked_lm, load_model, lambda name: load_task_model(load_task(sample("pairs")), name)]
+)
+def test_weights_that_break_off_are_one_message(load, tmp_path):
+    write_model(tmp_path)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        load(str(tmp_path))

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from wwmcorpus.errors import ConfigError, choices
-from wwmcorpus.training.heads import not_loaded, quiet_progress
+from wwmcorpus.training.heads import loading
 from wwmcorpus.training.students import STUDENTS, build_student, student_config
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 #: Pieces of the vocabulary with which the sizes of the students were published.
 PUBLISHED_VOCABULARY = 21_128
+_FIX = f"Give a folder with config.json and weights, a hub id, or the name of a student: {', '.join(STUDENTS)}."
 
 
 def load_config(name: str) -> PretrainedConfig:
@@ -35,10 +36,8 @@ def load_config(name: str) -> PretrainedConfig:
     if name in STUDENTS:
         return student_config(name, PUBLISHED_VOCABULARY)
     _check_folder(Path(name))
-    try:
+    with loading("model", name, _FIX):
         config: PretrainedConfig = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise _not_loaded(name, error) from None
     return config
 
 
@@ -92,16 +91,15 @@ def only_errors() -> Iterator[None]:
 
 
 def _from_folder(name: str, kind: type[PreTrainedModel]) -> PreTrainedModel:
-    try:
-        with quiet_progress(), only_errors():
-            loaded: Any = kind.from_pretrained(name, output_loading_info=True, dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        raise _not_loaded(name, error) from None
+    with loading("model", name, _FIX), only_errors():
+        loaded: Any = kind.from_pretrained(
+            name, output_loading_info=True, dtype=torch.float32, ignore_mismatched_sizes=True
+        )
     model, report = loaded
-    absent = sorted(report["missing_keys"])
+    absent = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
     if absent:
         raise ConfigError(
-            f"the model lacks {len(absent)} of its weights",
+            f"the model lacks {len(absent)} of its weights, or has them in another shape than its config.json says",
             value=absent[:3],
             where=name,
             fix="Save it whole: such weights would be random.",
@@ -116,8 +114,3 @@ def _check_folder(path: Path) -> None:
     inside = [str(each.parent) for each in sorted(path.glob("*/config.json"))]
     fix = choices(inside) if inside else "Give a folder with config.json and weights, or a hub id."
     raise ConfigError("the folder is no model", value=str(path), fix=fix)
-
-
-def _not_loaded(name: str, error: Exception) -> ConfigError:
-    fix = f"Give a folder with config.json and weights, a hub id, or the name of a student: {', '.join(STUDENTS)}."
-    return not_loaded("model", name, error, fix)

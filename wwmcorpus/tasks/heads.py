@@ -14,7 +14,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.models.load import only_errors
 from wwmcorpus.tasks.declaration import Kind, Task
-from wwmcorpus.training.heads import longest_row, not_loaded, quiet_progress
+from wwmcorpus.training.heads import loading, longest_row
 
 #: Ends of the names of the models of transformers with a head for a kind of task.
 _HEADS: dict[Kind, str] = {
@@ -45,7 +45,7 @@ def load_task_model(task: Task, name: str, seed: int = 0) -> PreTrainedModel:
     config = _config(name, "model")
     has_head = _has_head(task, config) and _labels(config) == _own_labels(task)
     kind = _model_class(task, config)
-    with torch.random.fork_rng(devices=[]), quiet_progress(), only_errors():
+    with torch.random.fork_rng(devices=[]), loading("model", name), only_errors():
         torch.manual_seed(seed)
         told: Any = kind.from_pretrained(
             name,
@@ -81,7 +81,7 @@ def load_teacher(task: Task, name: str) -> PreTrainedModel:
     """
     config = _config(name, "teacher")
     check_labels(task, config, name)
-    with quiet_progress(), only_errors():
+    with loading("teacher", name), only_errors():
         told: Any = _model_class(task, config).from_pretrained(
             name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
         )
@@ -169,10 +169,8 @@ def row_length(task: Task, asked: int | None, name: str) -> int:
 
 
 def _config(name: str, role: str) -> PretrainedConfig:
-    try:
+    with loading(role, name):
         config: PretrainedConfig = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise not_loaded(role, name, error) from None
     if Path(name).is_dir() and not any(Path(name).glob("*.safetensors")) and not any(Path(name).glob("*.bin")):
         raise ConfigError(f"the {role} has no weights", value=name, fix="Give a folder with model.safetensors.")
     return config

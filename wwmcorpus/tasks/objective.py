@@ -33,6 +33,7 @@ from wwmcorpus.training.settings import DistillLosses, LayerMatch, TemperatureSc
 from wwmcorpus.training.terms import (
     Features,
     Grid,
+    count_padding,
     needs_attention,
     needs_hidden,
     scheduled_temperature,
@@ -104,6 +105,14 @@ class TaskObjective(Learning):
     def needs_attention(self) -> bool:
         """Whether any term compares attention or relations."""
         return any(needs_attention(part.matches) for part in self._parts)
+
+    @property
+    def counts_padding(self) -> bool:
+        """Whether a term depends on how wide its rows are padded: then the trainer does not trim them."""
+        parts = self._parts
+        return super().counts_padding or any(
+            count_padding(part.matches, part.losses.hidden_positions) for part in parts
+        )
 
     def set_progress(self, progress: float) -> None:
         """Say which share of the steps is done, in [0, 1): a temperature may follow it."""

@@ -15,11 +15,10 @@ from wwmcorpus.tasks.declaration import Task
 from wwmcorpus.tasks.examples import Examples
 from wwmcorpus.tasks.features import Features
 from wwmcorpus.tasks.forward import TaskRows, forward_task
-from wwmcorpus.training.evaluate import evaluating
+from wwmcorpus.training.evaluate import as_trained, evaluating
 
 #: Cells of a forward pass, padding included.
 _CPU_PIECES, _GPU_PIECES = 2048, 65_536
-_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def predict_logits(
@@ -52,7 +51,7 @@ def predict_logits(
             chosen = order[begin : begin + max(1, max_pieces // int(lengths[order[begin]]))]
             begin += len(chosen)
             rows = TaskRows.of(row_tensors(features, chosen), task).moved(lambda tensor: tensor.to(device))
-            with torch.autocast(device.type, _FORMATS[precision], enabled=precision != "fp32"):
+            with as_trained(device, precision):
                 logits = run(rows).float().cpu().numpy()
             for row, numbers in zip(chosen.tolist(), logits, strict=True):
                 found[row] = numbers[: lengths[row]]

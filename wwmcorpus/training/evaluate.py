@@ -171,7 +171,7 @@ def _guess(
 
 
 def as_trained(device: torch.device, precision: str) -> torch.autocast:
-    """Give the context in which matrix products have the number format that they have in training.
+    """Give the context in which matrix products have the number format of a run, in training and in evaluation.
 
     Another would be slow on a device without it, or not be there at all.
     """

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForMaskedLM, BertForMaskedLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -194,12 +195,19 @@ def quiet_progress() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def not_loaded(
-    role: str, name: str, error: Exception, fix: str = "Give a folder with config.json and weights, or a hub id."
-) -> ConfigError:
-    """Make one message of what transformers says of a model that it does not load."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ConfigError(f"the {role} cannot be loaded: {reason}", value=name, fix=fix)
+@contextmanager
+def loading(
+    role: str, name: str, fix: str = "Give a folder with config.json and weights, or a hub id."
+) -> Iterator[None]:
+    """Make one ConfigError of what transformers says of a model that it does not load, and hide its progress bars."""
+    try:
+        with quiet_progress():
+            yield
+    except ConfigError:
+        raise
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"the {role} cannot be loaded: {reason}", value=name, fix=fix) from None
 
 
 def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
@@ -211,7 +219,7 @@ def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
         ConfigError: there is no such model, it is of another kind, or it lacks weights of the masked language modelling
             head or below it.
     """
-    try:
+    with loading(role, name):
         config = AutoConfig.from_pretrained(name)
         if config.model_type not in _HEADS:
             raise ConfigError(
@@ -220,14 +228,9 @@ def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
                 where=name,
                 fix=choices(_HEADS),
             )
-        with quiet_progress():
-            loaded: Any = AutoModelForMaskedLM.from_pretrained(
-                name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
-            )
-    except (OSError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise not_loaded(role, name, error) from None
+        loaded: Any = AutoModelForMaskedLM.from_pretrained(
+            name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     model: BertForMaskedLM = loaded[0]  # or one of the other kinds, whose head is all that differs and _head knows
     absent = sorted({*loaded[1]["missing_keys"], *(key for key, *_ in loaded[1]["mismatched_keys"])})
     of_head = [key for key in absent if key.startswith(_HEADS[config.model_type])]

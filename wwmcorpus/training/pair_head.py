@@ -18,7 +18,7 @@ from transformers import BertForMaskedLM, BertForPreTraining, PreTrainedModel
 
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.evaluate import as_trained, evaluating
-from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked, micro_batches, quiet_progress
+from wwmcorpus.training.heads import MaskedOutputs, MicroBatch, forward_masked, loading, micro_batches
 
 #: Names of the weights of the head.
 PAIR_WEIGHTS = ("bert.pooler.", "cls.seq_relationship.")
@@ -26,7 +26,7 @@ PAIR_WEIGHTS = ("bert.pooler.", "cls.seq_relationship.")
 
 def load_with_pair_head(name: str, plain: BertForMaskedLM) -> BertForMaskedLM:
     """Give a checkpoint's model with its pair head, or ``plain`` where the checkpoint has none."""
-    with quiet_progress():
+    with loading("checkpoint", name):
         loaded: Any = BertForPreTraining.from_pretrained(name, output_loading_info=True, dtype=torch.float32)
     model: BertForMaskedLM = loaded[0]
     if any(key.startswith(PAIR_WEIGHTS) for key in loaded[1]["missing_keys"]):

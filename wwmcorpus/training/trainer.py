@@ -24,6 +24,7 @@ from wwmcorpus.errors import TrainingError
 from wwmcorpus.hashing import key_of
 from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.epochs import endless
+from wwmcorpus.training.evaluate import as_trained
 from wwmcorpus.training.generators import own_generators, seed_generators
 from wwmcorpus.training.heads import MaskedOutputs
 from wwmcorpus.training.identity import environment, warn_of_environment
@@ -48,7 +49,6 @@ from wwmcorpus.training.teacher_cache import Rows, TeacherCache, check_cache_fit
 from wwmcorpus.training.watch import Watch
 
 Batch = Mapping[str, Tensor]
-_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:
@@ -236,8 +236,7 @@ class Trainer:
 
     def _forward(self, cut: Any, index: int, rows: Rows | None = None) -> Tensor:
         seed_generators(self.device, int(key_of(self.training.seed, self.state.step, self.ranks.index, index)))
-        precision = self.training.precision
-        with torch.autocast(self.device.type, _FORMATS[precision], enabled=precision != "fp32"):
+        with as_trained(self.device, self.training.precision):
             outputs = None if self.teacher is None else self._teach(self.teacher, cut, rows)
             sums = self.state.module(cut, outputs)
         assert isinstance(sums, Tensor)
