@@ -31,18 +31,19 @@ BASE: dict[str, Any] = {"temperature": 2.0, "hard_weight": 1.0}
 _RELATIONS = [
     {"layers": "last", "loss": f"{part}_relation", "relation_heads": 32} for part in ("query", "key", "value")
 ]
+#: In the order in which they are run: of a run that is cut short the first lines are the ones to have.
 CHOICES: dict[str, dict[str, Any]] = {
     "no teacher": {"soft_weight": 0.0, "hard_weight": 1.0, "layer_map": "none"},
     "MiniRBT as published": PUBLISHED,
-    "MiniRBT, T squared": PUBLISHED | {"scale_by_squared_temperature": True},
     "T = 2, hard labels, hidden states": BASE,
-    "T = 1": BASE | {"temperature": 1.0},
-    "T = 4": BASE | {"temperature": 4.0},
-    "no hard labels": BASE | {"hard_weight": 0.0},
     "no hidden states": BASE | {"layer_map": "none"},
-    "last hidden state only": BASE | {"layer_map": "last"},
     "hidden states times 0.1": BASE | {"hidden_weight": 0.1},
     "relations of the last layer": BASE | {"matches": _RELATIONS},
+    "no hard labels": BASE | {"hard_weight": 0.0},
+    "T = 1": BASE | {"temperature": 1.0},
+    "T = 4": BASE | {"temperature": 4.0},
+    "MiniRBT, T squared": PUBLISHED | {"scale_by_squared_temperature": True},
+    "last hidden state only": BASE | {"layer_map": "last"},
     "logits by squared error": BASE | {"soft_loss": "mse", "temperature": 1.0, "layer_map": "none"},
     "64 largest logits": BASE | {"soft_top_k": 64},
 }
