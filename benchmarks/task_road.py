@@ -5,7 +5,7 @@
 
 TEACHER and STUDENT are general models of one vocabulary, such as ``two_stage.py`` makes. For each task and seed five
 runs: the teacher is fine-tuned (once, with the first seed); the student is fine-tuned; TinyBERT's two stages distil it
-on the examples; the same with as many examples again as variants; and, as a control, the student from random weights
+on the examples; the same on the examples and ``--variants`` variants of each; and, as a control, the student from random weights
 is fine-tuned. Scores are those of the best evaluation on the development file, which is what is published of these
 tasks, so all are a little too good, alike. ``--rows`` takes the first so many training rows or questions.
 
@@ -111,14 +111,15 @@ def first_rows(task: str, path: Path, given: argparse.Namespace) -> Path:
         number = sum(count < given.rows for count in behind) + 1
         made.write_text(json.dumps({"data": articles[:number]}, ensure_ascii=False), "utf-8")
     else:
-        num_header = int(path.suffix == ".tsv")
+        num_header = int(load_task(task).file_format == "tsv" and load_task(task).columns is None)
         made.write_text("\n".join(text.split("\n")[: given.rows + num_header]) + "\n", "utf-8")
     return made
 
 
 def run(key: str, place: Place, seed: int, given: argparse.Namespace) -> dict[str, float]:
     """Run one line of the table with one seed, or find it; give its scores."""
-    folder = place.work / (key if key == "teacher" else f"{key}_{seed}")
+    kind = f"augment_{given.variants}" if key == "augment" else key
+    folder = place.work / (key if key == "teacher" else f"{kind}_{seed}")
     if key in ("distill", "augment"):
         return distilled(place, folder, seed, given, variants_of(place, given) if key == "augment" else None)
     model = {"teacher": given.teacher, "finetune": given.student}.get(key) or random_weights(given)
@@ -148,7 +149,9 @@ def distilled(place: Place, folder: Path, seed: int, given: argparse.Namespace, 
 
 def variants_of(place: Place, given: argparse.Namespace) -> Path:
     """Augment the training file by the neighbours of words among the vectors, once."""
-    made = place.work / f"train.augmented{place.train.suffixes[-2 if place.train.suffix == '.gz' else -1]}"
+    made = (
+        place.work / f"train.{given.variants}_variants{place.train.suffixes[-2 if place.train.suffix == '.gz' else -1]}"
+    )
     if not made.is_file():
         config = AugmentConfig(
             task=place.task,
@@ -158,7 +161,7 @@ def variants_of(place: Place, given: argparse.Namespace) -> Path:
             num_variants=given.variants,
             num_workers=0,
         )
-        print(augment(config))
+        print(*augment(config).lines(), sep="\n")
     return made
 
 

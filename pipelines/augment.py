@@ -1,4 +1,4 @@
-"""Recipe: a task's examples -> as many again with other words. ``python pipelines/augment.py [--config FILE]``."""
+"""Recipe: a task's examples -> variants of them, with other words. ``python pipelines/augment.py [--config FILE]``."""
 
 from pathlib import Path
 
