@@ -5,9 +5,10 @@
 
 TEACHER and STUDENT are general models of one vocabulary, such as ``two_stage.py`` makes. For each task and seed five
 runs: the teacher is fine-tuned (once, with the first seed); the student is fine-tuned; TinyBERT's two stages distil it
-on the examples; the same on the examples and ``--variants`` variants of each; and, as a control, the student from random weights
-is fine-tuned. Scores are those of the best evaluation on the development file, which is what is published of these
-tasks, so all are a little too good, alike. ``--rows`` takes the first so many training rows or questions.
+on the examples; the same on the examples and ``--variants`` variants of each; and, as a control, the student from
+random weights is fine-tuned. Scores are those of the best evaluation on the development file, which is what is
+published of these tasks, so all are a little too good, alike. ``--rows`` takes the first so many training rows or
+questions.
 
 Every finished run stays in the work folder and is not run again; results/task_road.json is written after each.
 """
@@ -111,7 +112,7 @@ def first_rows(task: str, path: Path, given: argparse.Namespace) -> Path:
         number = sum(count < given.rows for count in behind) + 1
         made.write_text(json.dumps({"data": articles[:number]}, ensure_ascii=False), "utf-8")
     else:
-        num_header = int(load_task(task).file_format == "tsv" and load_task(task).columns is None)
+        num_header = int(load_task(task).file_format == "tsv" and not load_task(task).columns)
         made.write_text("\n".join(text.split("\n")[: given.rows + num_header]) + "\n", "utf-8")
     return made
 
