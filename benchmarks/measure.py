@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,17 @@ def rate(num_bytes: int, times: list[float]) -> dict[str, Any]:
     """Give MB (10**6 bytes) per second: the median, and every run."""
     rates = [num_bytes / 1e6 / run for run in times]
     return {"mb_per_second": round(statistics.median(rates), 3), "runs": [round(value, 3) for value in rates]}
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Give mean and sample deviation of what seeds gave; of one value there is no deviation."""
+    return {"mean": statistics.mean(values), "deviation": statistics.stdev(values) if len(values) > 1 else None}
+
+
+def shown(value: Mapping[str, Any], factor: float, digits: int) -> str:
+    """Give a ``spread`` as ``mean ± deviation``, both times a factor."""
+    deviation = "" if value["deviation"] is None else f" ± {factor * value['deviation']:.{digits}f}"
+    return f"{factor * value['mean']:.{digits}f}{deviation}"
 
 
 def machine(packages: tuple[str, ...]) -> dict[str, Any]:

@@ -18,15 +18,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from measure import machine, write_result
+from measure import machine, shown, spread, write_result
 from transformers import AutoConfig, BertForMaskedLM
 
 from wwmcorpus import DistillTaskConfig, FinetuneConfig, load_tokenizer
@@ -204,14 +203,9 @@ def summary(scores: Scores) -> dict[str, dict[str, Any]]:
     found = {}
     for key, by_seed in scores.items():
         metrics = sorted({name for row in by_seed.values() for name in row})
-        found[key] = {name: spread([row[name] for row in by_seed.values()]) for name in metrics}
+        values = {name: [row[name] for row in by_seed.values()] for name in metrics}
+        found[key] = {name: spread(own) | {"seeds": len(own)} for name, own in values.items()}
     return found
-
-
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Give mean, deviation and number."""
-    deviation = statistics.stdev(values) if len(values) > 1 else None
-    return {"mean": statistics.mean(values), "deviation": deviation, "seeds": len(values)}
 
 
 def table(task: str, scores: Scores) -> list[str]:
@@ -221,11 +215,7 @@ def table(task: str, scores: Scores) -> list[str]:
     lines = [f"| {task} | seeds | " + " | ".join(metrics) + " |", "|" + "---|" * (len(metrics) + 2)]
     for key, row in rows.items():
         if row:
-            cells = [
-                f"{100 * row[name]['mean']:.2f}"
-                + (f" ± {100 * row[name]['deviation']:.2f}" if row[name]["deviation"] is not None else "")
-                for name in metrics
-            ]
+            cells = [shown(row[name], 100, 2) for name in metrics]
             lines.append(f"| {NAMES[key]} | {row[metrics[0]]['seeds']} | " + " | ".join(cells) + " |")
     return lines
 

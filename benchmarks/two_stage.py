@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, write_result
+from measure import machine, shown, spread, write_result
 
 from wwmcorpus.config import Config, load_config
 from wwmcorpus.corpus import open_corpus
@@ -168,8 +168,7 @@ def summary(done: Mapping[str, Mapping[int, RunResult]]) -> dict[str, dict[str, 
         for key in ("word_accuracy", "piece_accuracy", "loss", "agreement", "hidden_cosine"):
             values = [getattr(row, key) for row in figures]
             if None not in values:
-                deviation = statistics.stdev(values) if len(values) > 1 else None
-                found[name][key] = {"mean": statistics.mean(values), "deviation": deviation}
+                found[name][key] = spread(values)
     return found
 
 
@@ -186,20 +185,13 @@ def table(done: Mapping[str, Mapping[int, RunResult]]) -> list[str]:
         by_seed = done[name]
         steps = next(iter(by_seed.values())).steps
         seconds = statistics.mean(run.seconds for run in by_seed.values())
-        agreement = shown(row.get("agreement"), 100, "%")
-        words, loss = shown(row.get("word_accuracy"), 100, "%"), shown(row["loss"], 1, "")
+        words, agreement = (
+            f"{shown(row[key], 100, 2)} %" if key in row else "" for key in ("word_accuracy", "agreement")
+        )
+        loss = shown(row["loss"], 1, 3)
         cells = (NAMES[name], row["seeds"], f"{steps:,}", f"{seconds:.0f}", words, loss, agreement)
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines
-
-
-def shown(value: Mapping[str, Any] | None, factor: float, unit: str) -> str:
-    """Give ``mean ± deviation``."""
-    if value is None:
-        return ""
-    digits = 2 if unit else 3
-    deviation = "" if value["deviation"] is None else f" ± {factor * value['deviation']:.{digits}f}"
-    return f"{factor * value['mean']:.{digits}f}{deviation}{unit and ' ' + unit}"
 
 
 if __name__ == "__main__":

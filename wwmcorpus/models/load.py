@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from wwmcorpus.errors import ConfigError, choices
-from wwmcorpus.training.heads import loading
+from wwmcorpus.training.heads import absent_weights, loading
 from wwmcorpus.training.students import STUDENTS, build_student, student_config
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _from_folder(name: str, kind: type[PreTrainedModel]) -> PreTrainedModel:
             name, output_loading_info=True, dtype=torch.float32, ignore_mismatched_sizes=True
         )
     model, report = loaded
-    absent = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    absent = absent_weights(report)
     if absent:
         raise ConfigError(
             f"the model lacks {len(absent)} of its weights, or has them in another shape than its config.json says",

@@ -14,7 +14,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.models.load import only_errors
 from wwmcorpus.tasks.declaration import Kind, Task
-from wwmcorpus.training.heads import loading, longest_row
+from wwmcorpus.training.heads import absent_weights, loading, longest_row
 
 #: Ends of the names of the models of transformers with a head for a kind of task.
 _HEADS: dict[Kind, str] = {
@@ -59,7 +59,7 @@ def load_task_model(task: Task, name: str, seed: int = 0) -> PreTrainedModel:
             for part in _HEAD_MODULES:
                 _draw(getattr(model, part, None), getattr(model.config, "initializer_range", 0.02))
     shapes = {key: f"{key}: {list(theirs)}, not {list(ours)}" for key, theirs, ours in told[1]["mismatched_keys"]}
-    new = sorted({*told[1]["missing_keys"], *shapes})
+    new = absent_weights(told[1])
     lost = [key for key in new if not key.startswith((*_HEAD_MODULES, f"{model.base_model_prefix}.pooler"))]
     if lost:
         raise ConfigError(
@@ -85,7 +85,7 @@ def load_teacher(task: Task, name: str) -> PreTrainedModel:
         told: Any = _model_class(task, config).from_pretrained(
             name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    absent = sorted({*told[1]["missing_keys"], *(key for key, *_ in told[1]["mismatched_keys"])})
+    absent = absent_weights(told[1])
     if absent:
         part = "head" if absent[0].startswith(_HEAD_MODULES) else "backbone"
         raise ConfigError(

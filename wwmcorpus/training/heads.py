@@ -210,6 +210,14 @@ def loading(
         raise ConfigError(f"the {role} cannot be loaded: {reason}", value=name, fix=fix) from None
 
 
+def absent_weights(report: Mapping[str, Any]) -> list[str]:
+    """Give the names of the weights that a file lacks or has in another shape, sorted, from what loading it told.
+
+    With ``ignore_mismatched_sizes`` transformers draws all of these at random.
+    """
+    return sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+
+
 def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
     """Load a masked language model from a folder or the hub, fp32, in evaluation mode and without gradients.
 
@@ -232,7 +240,7 @@ def load_masked_lm(name: str, role: str = "teacher") -> BertForMaskedLM:
             name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
         )
     model: BertForMaskedLM = loaded[0]  # or one of the other kinds, whose head is all that differs and _head knows
-    absent = sorted({*loaded[1]["missing_keys"], *(key for key, *_ in loaded[1]["mismatched_keys"])})
+    absent = absent_weights(loaded[1])
     of_head = [key for key in absent if key.startswith(_HEADS[config.model_type])]
     if of_head:
         raise ConfigError(
