@@ -71,6 +71,19 @@ def stops_at(step):
     return Stopping
 
 
+def fails_at(step):
+    """Batches before the so-manieth of which the process ends, as far as the rest of it can tell."""
+
+    class Failing(TaskBatches):
+        def __iter__(self):
+            for number, batch in enumerate(super().__iter__(), 1):
+                if number == step:
+                    raise RuntimeError("the cord was pulled")
+                yield batch
+
+    return Failing
+
+
 def metrics(folder):
     lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from task_fakes import stops_at, write_model
+from task_fakes import fails_at, stops_at, write_model
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
 from wwmcorpus import cli
@@ -201,6 +201,24 @@ def test_a_stop_amid_a_training_changes_nothing(models: Path, tmp_path: Path, mo
     assert list((tmp_path / "stopped").rglob("checkpoints/step-*"))
     stopped = job.evaluate(settings(models, tmp_path / "stopped", **alone))
     assert scores_of(stopped) == scores_of(whole)
+
+
+@pytest.mark.parametrize("weights", ["last", "best"])
+def test_a_run_that_was_killed_goes_on_from_its_last_epoch(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    torch.set_num_threads(1)
+    alone = {"models": [str(models / "little")], "teacher": None, "latency": False, "weights": weights}
+    alone |= {"epochs": (3.0,), "seeds": (0,), "training": {"batch_size": 16}}  # of 80 rows: 5 steps are an epoch
+    whole = job.evaluate(settings(models, tmp_path / "whole", **alone))
+    with monkeypatch.context() as patch:
+        patch.setattr(task_runs, "TaskBatches", fails_at(12))
+        with pytest.raises(TrainingError, match="the cord was pulled"):
+            job.evaluate(settings(models, tmp_path / "killed", **alone))
+    kept = (tmp_path / "killed").rglob("checkpoints/step-*")
+    assert max(int(checkpoint.name.removeprefix("step-")) for checkpoint in kept) == 10
+    went_on = job.evaluate(settings(models, tmp_path / "killed", **alone))
+    assert scores_of(went_on) == scores_of(whole)
 
 
 def test_a_file_that_changed_is_another_input(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

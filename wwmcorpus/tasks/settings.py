@@ -88,12 +88,14 @@ class TaskTraining(Config):
         """Give the settings of the training loop for so many rows."""
         shared = {key: getattr(self, key) for key in _SHARED}
         an_epoch = max(1, round(num_rows / self.batch_size))
+        steps = max(1, round(self.epochs * num_rows / self.batch_size))
         every = self.evaluate_every or an_epoch
         return Training(
-            steps=max(1, round(self.epochs * num_rows / self.batch_size)),
+            steps=steps,
             global_batch_size=self.batch_size,
             evaluate_every=every,
-            checkpoint_every=every,
+            # The best weights are those of a checkpoint; a run that is scored at its end alone has them to go on from.
+            checkpoint_every=every if every <= steps else an_epoch,
             keep_checkpoints=1,
             **shared,
         )
