@@ -1,14 +1,15 @@
-"""What each step of the road to a task is worth: the teacher, the student alone, distilled, and distilled on variants.
+r"""What each step of the road to a task is worth: teacher, student alone, distilled, distilled on variants.
 
     python benchmarks/task_road.py --teacher TEACHER --student STUDENT --vectors WORDS.txt \
-        --task chnsenticorp train.tsv dev.tsv --task ocnli train.json dev.json --task cmrc2018 train.json dev.json
+        --task chnsenticorp train.tsv dev.tsv 2000 --task ocnli train.json dev.json all \
+        --task cmrc2018 train.json dev.json 1000
 
-TEACHER and STUDENT are general models of one vocabulary, such as ``two_stage.py`` makes. For each task and seed five
-runs: the teacher is fine-tuned (once, with the first seed); the student is fine-tuned; TinyBERT's two stages distil it
-on the examples; the same on the examples and ``--variants`` variants of each; and, as a control, the student from
-random weights is fine-tuned. Scores are those of the best evaluation on the development file, which is what is
-published of these tasks, so all are a little too good, alike. ``--rows`` takes the first so many training rows or
-questions.
+TEACHER and STUDENT are general models of one vocabulary, such as ``two_stage.py`` makes. A task is given with its files
+and the number of training rows, or questions, that are taken from the beginning. For each task and seed five runs: the
+teacher is fine-tuned (once, with the first seed); the student is fine-tuned; TinyBERT's two stages distil it on the
+examples; the same on the examples and ``--variants`` variants of each; and, as a control, the student from random
+weights is fine-tuned. All runs of the student take the same number of steps. Scores are those of the best evaluation on
+the development file, which is what is published of these tasks, so all are a little too good, alike.
 
 Every finished run stays in the work folder and is not run again; results/task_road.json is written after each.
 """
@@ -70,20 +71,20 @@ def main() -> None:
     arguments.add_argument("--teacher", required=True, help="folder of a general model")
     arguments.add_argument("--student", required=True, help="folder of a smaller one of the same vocabulary")
     arguments.add_argument("--vectors", required=True, help="what wwmcorpus train-vectors wrote")
-    arguments.add_argument("--task", nargs=3, action="append", required=True, metavar=("NAME", "TRAIN", "DEV"))
+    arguments.add_argument("--task", nargs=4, action="append", required=True, metavar=("NAME", "TRAIN", "DEV", "ROWS"))
     arguments.add_argument("--work", type=Path, default=Path("runs/task_road"))
-    arguments.add_argument("--rows", type=int, help="training rows, or questions, of each task; default: all")
     arguments.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    arguments.add_argument("--epochs", type=float, default=3.0, help="of fine-tuning and of each stage of distillation")
-    arguments.add_argument("--variants", type=int, default=4, help="of each example")
-    arguments.add_argument("--learning-rate", type=float, default=3e-4, help="of the student; half of it the teacher's")
+    arguments.add_argument("--epochs", type=float, default=6.0, help="of the student, both stages; the teacher: half")
+    arguments.add_argument("--variants", type=int, default=1, help="of each example; so many epochs the fewer over all")
+    arguments.add_argument("--learning-rate", type=float, default=1e-3, help="of the student; the teacher's: a third")
     arguments.add_argument("--minutes", type=float, help="begin no run after so many")
     arguments.add_argument("--result", default="task_road", help="name of the file in results/")
     given = arguments.parse_args()
     begin, done = time.monotonic(), {}
-    for name, train, validation in given.task:
+    for name, train, validation, rows in given.task:
         length = 192 if load_task(name).kind == "reading" else 128
-        place = Place(name, first_rows(name, Path(train), given), Path(validation), given.work / name, length)
+        taken = first_rows(name, Path(train), rows, given.work)
+        place = Place(name, taken, Path(validation), given.work / name, length)
         done[name] = {key: {} for key in NAMES}
         for seed in given.seeds:
             for key in NAMES:
@@ -98,22 +99,27 @@ def main() -> None:
         print("\n".join(table(name, done[name])), flush=True)
 
 
-def first_rows(task: str, path: Path, given: argparse.Namespace) -> Path:
+def first_rows(task: str, path: Path, rows: str, work: Path) -> Path:
     """Write the first so many rows of a training file, or questions of reading comprehension, and give the file."""
-    if given.rows is None:
+    if rows == "all":
         return path
     text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("utf-8")
-    made: Path = given.work / f"{task}.{given.rows}{path.suffixes[-2 if path.suffix == '.gz' else -1]}"
+    made = work / f"{task}.{rows}{suffix(path)}"
     made.parent.mkdir(parents=True, exist_ok=True)
     if load_task(task).kind == "reading":
         articles = json.loads(text)["data"]
         behind = accumulate(sum(len(passage["qas"]) for passage in article["paragraphs"]) for article in articles)
-        number = sum(count < given.rows for count in behind) + 1
+        number = sum(count < int(rows) for count in behind) + 1
         made.write_text(json.dumps({"data": articles[:number]}, ensure_ascii=False), "utf-8")
     else:
         num_header = int(load_task(task).file_format == "tsv" and not load_task(task).columns)
-        made.write_text("\n".join(text.split("\n")[: given.rows + num_header]) + "\n", "utf-8")
+        made.write_text("\n".join(text.split("\n")[: int(rows) + num_header]) + "\n", "utf-8")
     return made
+
+
+def suffix(path: Path) -> str:
+    """Give the last suffix before ``.gz``."""
+    return path.suffixes[-2] if path.suffix == ".gz" else path.suffix
 
 
 def run(key: str, place: Place, seed: int, given: argparse.Namespace) -> dict[str, float]:
@@ -123,15 +129,18 @@ def run(key: str, place: Place, seed: int, given: argparse.Namespace) -> dict[st
     if key in ("distill", "augment"):
         return distilled(place, folder, seed, given, variants_of(place, given) if key == "augment" else None)
     model = {"teacher": given.teacher, "finetune": given.student}.get(key) or random_weights(given)
-    rate = given.learning_rate / 2 if key == "teacher" else given.learning_rate
-    training = {"epochs": given.epochs, "learning_rate": rate, "seed": seed, "log_every": 50}
+    epochs, rate = given.epochs, given.learning_rate
+    if key == "teacher":
+        epochs, rate = epochs / 2, rate / 3
+    training = {"epochs": epochs, "learning_rate": rate, "seed": seed, "log_every": 50}
     config = FinetuneConfig(**place.source(), model=str(model), output=str(folder), training=training)
     return dict(run_finetune(config).scores or {})
 
 
 def distilled(place: Place, folder: Path, seed: int, given: argparse.Namespace, train: Path | None) -> dict[str, float]:
-    """Distil the student in both stages."""
-    shared = {"epochs": given.epochs, "learning_rate": given.learning_rate, "seed": seed, "log_every": 50}
+    """Distil the student, half of its steps in each stage."""
+    epochs = given.epochs / 2 / (1 if train is None else 1 + given.variants)
+    shared = {"epochs": epochs, "learning_rate": given.learning_rate, "seed": seed, "log_every": 50}
     result = run_distill_task(
         DistillTaskConfig(
             **place.source(train),
@@ -149,9 +158,7 @@ def distilled(place: Place, folder: Path, seed: int, given: argparse.Namespace, 
 
 def variants_of(place: Place, given: argparse.Namespace) -> Path:
     """Augment the training file by the neighbours of words among the vectors, once."""
-    made = (
-        place.work / f"train.{given.variants}_variants{place.train.suffixes[-2 if place.train.suffix == '.gz' else -1]}"
-    )
+    made = place.work / f"train.{given.variants}_variants{suffix(place.train)}"
     if not made.is_file():
         config = AugmentConfig(
             task=place.task,
@@ -179,7 +186,8 @@ def random_weights(given: argparse.Namespace) -> Path:
 
 def report(done: Mapping[str, Scores], given: argparse.Namespace) -> dict[str, Any]:
     """Give everything that the result file holds."""
-    settings = {key: getattr(given, key) for key in ("rows", "seeds", "epochs", "variants", "learning_rate")}
+    settings = {key: getattr(given, key) for key in ("seeds", "epochs", "variants", "learning_rate")}
+    settings["rows"] = {name: rows for name, _, _, rows in given.task}
     models = {name: shape(getattr(given, name)) for name in ("teacher", "student")}
     return {
         "machine": machine(PACKAGES),
