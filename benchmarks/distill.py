@@ -31,7 +31,7 @@ from measure import machine, write_result
 from transformers import BertConfig, BertForMaskedLM
 
 from wwmcorpus.training import DistillConfig, Optimiser, Training
-from wwmcorpus.training.flops import peak_flops, step_flops
+from wwmcorpus.training.flops import forward_flops, peak_flops, step_flops
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.students import build_student, student_config
 from wwmcorpus.training.trainer import Trainer
@@ -231,8 +231,9 @@ def add_mfu(figures: dict[str, Any], case: Case, options: argparse.Namespace) ->
     lengths = torch.stack([batch["attention_mask"].sum(1) for batch in case.batches]).double()
     masked = sum(int((batch["labels"] != -100).sum()) for batch in case.batches) / len(case.batches)
     pieces, pairs = float(lengths.sum(1).mean()), float(lengths.square().sum(1).mean())
-    student = student_config("minirbt-h256", VOCABULARY)
-    flops = step_flops(student, BertConfig(vocab_size=VOCABULARY), int(pieces), int(pairs), int(masked))
+    counts = (int(pieces), int(pairs), int(masked))
+    flops = step_flops(student_config("minirbt-h256", VOCABULARY), *counts)
+    flops += forward_flops(BertConfig(vocab_size=VOCABULARY), *counts)
     for name, figure in figures.items():
         peak = peak_flops(torch.cuda.get_device_name(), "bf16" if "bf16" in name else "fp32")
         if peak is not None:

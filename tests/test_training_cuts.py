@@ -134,7 +134,7 @@ def test_operations_equal_those_that_torch_counts():
         sums.sum().backward()
     # Torch counts the backward pass as twice the forward pass.
     expected = forward + counter.get_total_flops()
-    assert step_flops(model.config, None, 60, 720, len(cut.positions_M)) == pytest.approx(expected, rel=0.01)
+    assert step_flops(model.config, 60, 720, len(cut.positions_M)) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class TaskObjective(Learning):
 
     def flops(self, teacher: Teachers | None, num_pieces: int, num_pairs: int, num_labels: int) -> float:
         """Give the operations of a step; heads are too small to count, and teachers as of the first task."""
-        own = step_flops(self.student.models[0].config, None, num_pieces, num_pairs, 0)
+        own = step_flops(self.student.models[0].config, num_pieces, num_pairs, 0)
         taught_by = [] if teacher is None else teacher.models[0]
         return own + sum(forward_flops(model.config, num_pieces, num_pairs, 0) for model in taught_by)
 

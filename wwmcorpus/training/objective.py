@@ -132,7 +132,7 @@ class Objective(Learning):
     def flops(self, teacher: PreTrainedModel | None, num_pieces: int, num_pairs: int, num_labels: int) -> float:
         """Give the operations of a step: heads where they run, but for padding."""
         num_scored = num_pieces if self._everywhere else num_labels
-        own = step_flops(self.student.config, None, num_pieces, num_pairs, num_scored * self.needs_logits)
+        own = step_flops(self.student.config, num_pieces, num_pairs, num_scored * self.needs_logits)
         if teacher is None:
             return own
         return own + forward_flops(teacher.config, num_pieces, num_pairs, num_scored * (self.losses.soft_weight > 0))
