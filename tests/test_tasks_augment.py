@@ -344,6 +344,25 @@ def test_a_variant_that_contradicts_an_example_is_left_out(tmp_path: Path) -> No
     assert (made.num_variants, made.counts["duplicates"]) == (1, 3)
 
 
+def test_an_example_whose_variants_are_all_taken_gets_another(tmp_path: Path) -> None:
+    """Ten like examples of a word that five words may replace: each of the five must be used once."""
+    (tmp_path / "t.toml").write_text(
+        'kind = "classification"\nfile_format = "tsv"\nlabels = ["bad", "good"]\ncolumns = ["text_a", "label"]\n',
+        "utf-8",
+    )
+    (tmp_path / "train.tsv").write_text("甜\tgood\n" * 10, "utf-8")
+    others = "酸辣香鲜苦"
+    (tmp_path / "v.txt").write_text("甜 1 0\n" + "".join(f"{word} 1 0.{n}\n" for n, word in enumerate(others)), "utf-8")
+    options = {"task": str(tmp_path / "t.toml"), "input": str(tmp_path / "train.tsv"), "segmenter": "given"}
+    options |= {"vectors": str(tmp_path / "v.txt"), "num_candidates": 5, "num_variants": 1}
+    made = augment(config("sentiment", tmp_path / "out", **options))
+    lines = (tmp_path / "out").read_text("utf-8").splitlines()
+    assert {line[0] for line in lines} == set("甜" + others)
+    assert (made.num_examples, made.num_variants, len(lines)) == (10, 5, 15)
+    assert made.counts["examples_without_new_variants"] == 5
+    assert made.counts["duplicates"] >= 5
+
+
 @pytest.mark.parametrize("changed", ["stop_words", "model"])
 def test_what_was_done_with_other_words_or_models_is_done_anew(tmp_path: Path, changed, monkeypatch) -> None:
     """The key of a chunk follows the content of the list of stop words, and the commit of a model on the hub."""

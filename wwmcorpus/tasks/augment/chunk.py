@@ -19,6 +19,9 @@ from wwmcorpus.tasks.augment.variants import draw_variants
 from wwmcorpus.tasks.augment.words import load_stop_words, real_words
 from wwmcorpus.text import Slice, Source
 
+#: Further draws for an example, for when others have all its variants already.
+NUM_SPARES = 8
+
 
 class Word(NamedTuple):
     """A word that may be replaced: the number of its text, and [start, end) in code points."""
@@ -78,14 +81,16 @@ def augment_chunk(chunk: Chunk, config: AugmentConfig, folder: Path) -> int:
     if read_chunk(path, chunk.key) is None:
         counts: Counter[str] = Counter()
         candidates = _candidates(chunk, config)
-        edits = [
-            [
-                [word._asdict() | {"new": new} for word, new in zip(words, variant, strict=True) if new is not None]
-                for variant in _drawn(config, chunk.first + number, own, counts)
-            ]
-            for number, (words, own) in enumerate(zip(chunk.words, candidates, strict=True))
-        ]
-        write_json(path, {"key": chunk.key, "variants": edits, "counts": counts})
+        variants, spares = [], []
+        for number, (words, own) in enumerate(zip(chunk.words, candidates, strict=True), chunk.first):
+            _count(own, counts)
+            drawn, more = (
+                draw_variants(own, config.seed, number, config.num_variants + extra, config.probability)
+                for extra in (0, NUM_SPARES)
+            )
+            variants.append([_edits(words, variant) for variant in drawn])
+            spares.append([_edits(words, variant) for variant in more if variant not in drawn])
+        write_json(path, {"key": chunk.key, "variants": variants, "spares": spares, "counts": counts})
     return chunk.index
 
 
@@ -106,14 +111,15 @@ def edits_of(variant: list[dict[str, Any]]) -> dict[int, list[Edit]]:
     return edits
 
 
-def _drawn(
-    config: AugmentConfig, example: int, candidates: list[list[str]], counts: Counter[str]
-) -> list[list[str | None]]:
+def _edits(words: Sequence[Word], variant: Sequence[str | None]) -> list[dict[str, Any]]:
+    return [word._asdict() | {"new": new} for word, new in zip(words, variant, strict=True) if new is not None]
+
+
+def _count(candidates: list[list[str]], counts: Counter[str]) -> None:
     counts["eligible_words"] += len(candidates)
     counts["words_without_candidates"] += sum(not own for own in candidates)
     counts["examples_without_eligible_words"] += not candidates
     counts["examples_without_candidates"] += bool(candidates) and not any(candidates)
-    return draw_variants(candidates, config.seed, example, config.num_variants, config.probability)
 
 
 def _candidates(chunk: Chunk, config: AugmentConfig) -> list[list[list[str]]]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from wwmcorpus.corpus.engines import map_over_workers
 from wwmcorpus.corpus.supervisor import Limits
@@ -35,7 +35,7 @@ from wwmcorpus.training.results import weights_sha256
 
 _log = logging.getLogger(__name__)
 #: Raised when the same input would give other variants.
-_VERSION = 2
+_VERSION = 3
 #: Of the configuration, what changes no byte of the output.
 _INDIFFERENT = {"output", "overwrite", "num_workers"}
 #: A worker that gives no sign of life for so long is replaced: a chunk may take long on a CPU.
@@ -64,7 +64,7 @@ class Augmented:
         num_variants: Variants in the output.
         counts: ``eligible_words``, ``words_without_candidates``, ``examples_without_eligible_words``,
             ``examples_without_candidates``, ``duplicates`` (variants that were left out, because an example or another
-            variant has the same texts, whatever its label).
+            variant has the same texts, whatever its label), ``examples_without_new_variants`` (duplicates all).
         rejected: Rows of the input that were left out, by reason.
     """
 
@@ -215,23 +215,36 @@ def _run(config: AugmentConfig, chunks: Sequence[Chunk], folder: Path, progress:
 def _with_variants(
     examples: Examples, chunks: Sequence[Chunk], folder: Path, counts: Counter[str]
 ) -> Iterator[Example]:
-    """Give each example, then its variants; none with the texts of an example or an earlier variant."""
-    counts.update(variants=0, duplicates=0)
+    """Give each example, then its variants; none with the texts of an example or an earlier variant.
+
+    Where nothing would be left of an example's variants, the first of its spare draws that is new is taken.
+    """
+    counts.update(variants=0, duplicates=0, examples_without_new_variants=0)
     seen = {_content(example) for example in examples}
+
+    def unseen(example: Example, drawn: Sequence[list[dict[str, Any]]], first: int) -> Iterator[Example]:
+        for number, edits in enumerate(drawn, first):
+            variant = with_edits(example, edits_of(edits), f"{example.id}-v{number}")
+            content = _content(variant)
+            if content not in seen:
+                seen.add(content)
+                yield variant
+
     rows = iter(examples)
     for chunk in chunks:
         result = read_chunk(chunk_file(folder, chunk.index), chunk.key)
         assert result is not None
         counts.update(result["counts"])
-        for example, variants in zip(islice(rows, len(chunk.texts)), result["variants"], strict=True):
+        drawn = zip(islice(rows, len(chunk.texts)), result["variants"], result["spares"], strict=True)
+        for example, variants, spares in drawn:
             yield example
-            for number, edits in enumerate(variants, 1):
-                variant = with_edits(example, edits_of(edits), f"{example.id}-v{number}")
-                content = _content(variant)
-                counts["duplicates" if content in seen else "variants"] += 1
-                if content not in seen:
-                    seen.add(content)
-                    yield variant
+            new = list(unseen(example, variants, 1))
+            counts["duplicates"] += len(variants) - len(new)
+            if variants and not new:
+                new = list(islice(unseen(example, spares, len(variants) + 1), 1))
+                counts["examples_without_new_variants"] += not new
+            counts["variants"] += len(new)
+            yield from new
 
 
 def _content(example: Example) -> bytes:
