@@ -208,6 +208,13 @@ def test_nearest_words_are_those_of_a_full_search(tmp_path: Path, monkeypatch) -
     assert len(WordVectors.open(tmp_path / "v.txt", tmp_path, 10).words) == 10
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_the_type_are_no_vector(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("一 1e39 0\n二 1e30 1\n三 nan 1\n四 1 0\n", "utf-8")
+    opened = WordVectors.open(tmp_path / "v.txt", tmp_path, 10)
+    assert (opened.words, opened.rejected) == (("四",), {"broken_vector": 3})
+
+
 def test_lines_without_a_vector_are_counted(tmp_path: Path) -> None:
     content = "5 2\n一 1 0\n二 1\n三 a b\n一 0 1\n四 0 0\n五 3 4\n".encode() + b"\xff 1 2\n"
     (tmp_path / "v.txt").write_bytes(content)
@@ -215,8 +222,8 @@ def test_lines_without_a_vector_are_counted(tmp_path: Path) -> None:
     assert opened.words == ("一", "五")
     assert opened.vectors.tolist() == [[1, 0], [np.float32(0.6), np.float32(0.8)]]
     assert opened.rejected == {"broken_vector": 3, "invalid_utf8": 1, "word_twice": 1}
-    (tmp_path / "v.txt").write_text("3 4\n", "utf-8")
-    with pytest.raises(SourceError, match="no word vector"):
+    (tmp_path / "v.txt").write_text("3 4\n一 1 0\n", "utf-8")  # as many numbers as it does not have
+    with pytest.raises(SourceError, match=r"no word vector .* left out: {'broken_vector': 1}"):
         WordVectors.open(tmp_path / "v.txt", tmp_path, 10)
 
 
@@ -464,6 +471,56 @@ def watched(real, chunk, folder: Path, times: dict[str, int], rest: dict) -> int
     name = f"chunk-{index:06d}.json"
     assert (folder / name).stat().st_mtime_ns == times.get(name, (folder / name).stat().st_mtime_ns)
     return index
+
+
+def reading_file(path: Path, passage: str, questions: dict[str, str]) -> AugmentConfig:
+    """Write a passage with the answer to each question, by id, and give what augments it with a few vectors."""
+    asked = [
+        {"id": name, "question": "？", "answers": [{"text": answer, "answer_start": passage.index(answer)}]}
+        for name, answer in questions.items()
+    ]
+    data = [{"paragraphs": [{"id": "p", "context": passage, "qas": asked}]}]
+    path.write_text(json.dumps({"data": data}), "utf-8")
+    near = path.with_name("near.txt")
+    near.write_text("微信 1 0\nqq 0.9 0.1\n支付 0.8 0.2\nalipay 0.7 0.3\n登录 0.5 0.5\napp 0.3 0.6\n", "utf-8")
+    task = str(SAMPLE / "reading" / "task.toml")
+    return AugmentConfig(
+        task=task, input=str(path), output=f"{path}.more", vectors=str(near), segmenter="jieba", num_variants=30
+    )
+
+
+def test_letters_never_run_into_other_letters(tmp_path: Path) -> None:
+    asked = reading_file(tmp_path / "in.json", "请用微信WeChat结账，登录app后用微信支付", {"Q": "WeChat"})
+    augment(asked)
+    examples = load_task(asked.task).read(asked.output)
+    assert len(examples) > 5
+    for example in examples:
+        runs = re.findall("[A-Za-z]+", example.passage)
+        assert runs[0] == "WeChat"
+        assert set(runs[1:]) <= {"app", "qq", "alipay"}
+
+
+def test_no_variant_takes_the_id_of_another_example(tmp_path: Path) -> None:
+    asked = reading_file(tmp_path / "in.json", "请用微信支付结账", {"Q": "结账", "Q-v1": "请", "Q-v1+": "用"})
+    made = augment(asked)
+    read = load_task(asked.task).read(asked.output)
+    assert read.rejected == {}
+    assert len({example.id for example in read}) == made.num_examples + made.num_variants
+    assert {"Q", "Q-v1", "Q-v1+", "Q-v1++"} <= {example.id for example in read}
+
+
+def test_no_file_that_is_read_is_written_over(tmp_path: Path, vectors_file: Path) -> None:
+    inside = tmp_path / "train.tsv"
+    inside.write_bytes((SAMPLE / "sentiment" / "train.tsv").read_bytes())
+    before = inside.read_bytes()
+    asked = config("sentiment", tmp_path / "." / "train.tsv", input=str(inside), vectors=str(vectors_file))
+    with pytest.raises(ConfigError, match=r"the output is a file that is read: .*train\.tsv.*\(input\)"):
+        augment(asked.model_copy(update={"overwrite": True}))
+    assert inside.read_bytes() == before
+    for folder in (".", str(tmp_path)):
+        with pytest.raises(CorpusError, match="the output is a folder"):
+            augment(asked.model_copy(update={"output": folder, "overwrite": True}))
+    assert [path.name for path in tmp_path.iterdir()] == ["train.tsv"]
 
 
 def test_the_report_and_what_goes_wrong(tmp_path: Path, vectors_file: Path, capsys) -> None:

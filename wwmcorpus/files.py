@@ -103,6 +103,18 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         attempt.unlink(missing_ok=True)
 
 
+def check_output_file(path: Path, overwrite: bool) -> None:
+    """See, before anything is done, that a file may be written there.
+
+    Raises:
+        CorpusError: it is there already and may not be replaced, or it is a folder.
+    """
+    if path.is_dir():
+        raise CorpusError("the output is a folder", value=str(path), where="--output", fix="Name a file.")
+    if path.exists() and not overwrite:
+        raise CorpusError("the output is there already", value=str(path), fix="Remove it, or give --overwrite.")
+
+
 def write_json(path: Path, values: object) -> None:
     """Write a JSON file, keys sorted, whole or not at all."""
     with whole_file(path, "w") as file:

@@ -18,7 +18,7 @@ from pydantic import Field
 from wwmcorpus.config import Config
 from wwmcorpus.corpus import Corpus, open_corpus
 from wwmcorpus.errors import CorpusError, MissingExtraError
-from wwmcorpus.files import whole_file
+from wwmcorpus.files import check_output_file, whole_file
 
 _log = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 4096
@@ -138,8 +138,7 @@ def train_vectors(config: VectorTraining) -> TrainedVectors:
     except ModuleNotFoundError as error:
         raise MissingExtraError.of(str(error.name), "vectors", "train-vectors") from None
     output = Path(config.output)
-    if output.exists() and not config.overwrite:
-        raise CorpusError("the output is there already", value=str(output), fix="Remove it, or give --overwrite.")
+    check_output_file(output, config.overwrite)
     words = CorpusWords(open_corpus(config.corpus))
     model = Word2Vec(
         vector_size=config.dimensions,

@@ -20,14 +20,22 @@ from typing import Any, Protocol
 
 from wwmcorpus.corpus.engines import map_over_workers
 from wwmcorpus.corpus.supervisor import Limits
-from wwmcorpus.errors import CorpusError
-from wwmcorpus.files import disk_errors, file_sha256, folder_lock, make_folder, remove_folder, write_json
+from wwmcorpus.errors import ConfigError
+from wwmcorpus.files import (
+    check_output_file,
+    disk_errors,
+    file_sha256,
+    folder_lock,
+    make_folder,
+    remove_folder,
+    write_json,
+)
 from wwmcorpus.segment import load_segmenter
 from wwmcorpus.tasks.augment.chunk import Chunk, Word, augment_chunk, chunk_file, edits_of, read_chunk
 from wwmcorpus.tasks.augment.settings import AugmentConfig
 from wwmcorpus.tasks.augment.texts import checked_fields, texts_of, with_edits
-from wwmcorpus.tasks.augment.vectors import WordVectors
-from wwmcorpus.tasks.augment.words import eligible_words, is_replaceable, load_stop_words
+from wwmcorpus.tasks.augment.vectors import WordVectors, near_words
+from wwmcorpus.tasks.augment.words import eligible_words, load_stop_words
 from wwmcorpus.tasks.declaration import Task, load_task
 from wwmcorpus.tasks.examples import Example, Examples
 from wwmcorpus.tasks.write import write_examples
@@ -91,12 +99,13 @@ def augment(config: AugmentConfig, progress: Progress | None = None) -> Augmente
 
     Raises:
         SourceError: the input, the vectors or the stop words cannot be read, or hold nothing.
-        ConfigError: task, model or segmenter are unknown or do not fit, or labels are missing.
+        ConfigError: task, model or segmenter are unknown or do not fit, labels are missing, or the output is a file
+            that is read.
         CorpusError: the output is there already, another process works on it, or the disk does not take it.
     """
     output = Path(config.output)
-    if output.exists() and not config.overwrite:
-        raise CorpusError("the output is there already", value=str(output), fix="Remove it, or give --overwrite.")
+    check_output_file(output, config.overwrite)
+    _check_other_files(config)
     task = load_task(config.task)
     fields = checked_fields(task, config.fields)
     examples = task.read(config.input, to_learn=True)
@@ -122,6 +131,14 @@ def augment(config: AugmentConfig, progress: Progress | None = None) -> Augmente
     return made
 
 
+def _check_other_files(config: AugmentConfig) -> None:
+    """Refuse an output that would take the place of a file that is read."""
+    for name in ("input", "vectors", "stop_words"):
+        path = getattr(config, name)
+        if path is not None and Path(path).resolve() == Path(config.output).resolve():
+            raise ConfigError("the output is a file that is read", value=path, where=name, fix="Name another output.")
+
+
 def _chunks(config: AugmentConfig, task: Task, examples: Examples, fields: Sequence[str], folder: Path) -> list[Chunk]:
     """Find the words of all examples, look up those near them, and cut everything into chunks."""
     segmenter = load_segmenter(config.segmenter, 1, config.segmenter_options)
@@ -132,7 +149,11 @@ def _chunks(config: AugmentConfig, task: Task, examples: Examples, fields: Seque
         tuple(Word(number, start, end) for number, _ in enumerate(own) for start, end in next(flat)) for own in texts
     ]
     plain = [tuple(one.text for one in own) for own in texts]
-    neighbours = _neighbours(config, plain, words, stop_words, folder)
+    neighbours: dict[str, list[str]] = {}
+    if config.vectors is not None:
+        vectors = WordVectors.open(config.vectors, folder, config.max_vectors)
+        spelled = {word.of(own) for own, row in zip(plain, words, strict=True) for word in row}
+        neighbours = near_words(vectors, sorted(spelled), stop_words, config.num_candidates)
     decisive = json.dumps(
         [
             _VERSION,
@@ -146,8 +167,8 @@ def _chunks(config: AugmentConfig, task: Task, examples: Examples, fields: Seque
     chunks = []
     for index, first in enumerate(range(0, len(texts), config.chunk_size)):
         own = slice(first, first + config.chunk_size)
-        spelled = {word.of(own_texts) for own_texts, row in zip(plain[own], words[own], strict=True) for word in row}
-        near = {word: neighbours[word] for word in sorted(spelled) if word in neighbours}
+        of_chunk = {word.of(its) for its, row in zip(plain[own], words[own], strict=True) for word in row}
+        near = {word: neighbours[word] for word in sorted(of_chunk) if word in neighbours}
         content = json.dumps([decisive, first, plain[own], words[own], near], ensure_ascii=False)
         key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
         chunks.append(
@@ -163,34 +184,6 @@ def _chunks(config: AugmentConfig, task: Task, examples: Examples, fields: Seque
             )
         )
     return chunks
-
-
-def _neighbours(
-    config: AugmentConfig,
-    texts: Sequence[tuple[str, ...]],
-    words: Sequence[tuple[Word, ...]],
-    stop_words: frozenset[str],
-    folder: Path,
-) -> dict[str, list[str]]:
-    """Give near words of every word that may be replaced, from vectors."""
-    if config.vectors is None:
-        return {}
-    vectors = WordVectors.open(config.vectors, folder, config.max_vectors)
-    spelled = sorted(
-        {own[word.text][word.start : word.end] for own, row in zip(texts, words, strict=True) for word in row}
-    )
-    lowered = [word if word in vectors else word.lower() for word in spelled]
-    # More than are needed, because stop words, numbers, marks and the word in other letters are no candidates.
-    near = vectors.nearest(lowered, 2 * config.num_candidates)
-    found = {}
-    for word, known in zip(spelled, lowered, strict=True):
-        others = [
-            other
-            for other in near.get(known, [])
-            if is_replaceable(other, stop_words) and other.lower() != word.lower()
-        ]
-        found[word] = others[: config.num_candidates]
-    return found
 
 
 def _digest_of_model(model: str | None) -> list[str | None]:
@@ -221,13 +214,18 @@ def _with_variants(
     """
     counts.update(variants=0, duplicates=0, examples_without_new_variants=0)
     seen = {_content(example) for example in examples}
+    names = {example.id for example in examples}
 
     def unseen(example: Example, drawn: Sequence[list[dict[str, Any]]], first: int) -> Iterator[Example]:
         for number, edits in enumerate(drawn, first):
-            variant = with_edits(example, edits_of(edits), f"{example.id}-v{number}")
+            name = f"{example.id}-v{number}"
+            while name in names:  # such as in a file that holds variants already
+                name += "+"
+            variant = with_edits(example, edits_of(edits), name)
             content = _content(variant)
             if content not in seen:
                 seen.add(content)
+                names.add(name)
                 yield variant
 
     rows = iter(examples)

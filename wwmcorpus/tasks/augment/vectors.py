@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wwmcorpus.errors import SourceError
+from wwmcorpus.tasks.augment.words import is_replaceable
 from wwmcorpus.tasks.lines import numbered_lines
+from wwmcorpus.text import is_han
 
 _log = logging.getLogger(__name__)
 #: Words that are asked about together, and vectors that they are compared with at a time.
@@ -66,10 +68,12 @@ class WordVectors:
                 if len(words) == max_vectors:
                     break
         if not words:
+            left_out = f"; lines left out: {dict(sorted(rejected.items()))}" if rejected else ""
             raise SourceError(
-                "no word vector in a file",
+                f"no word vector in a file{left_out}",
                 value=str(path),
-                fix="Give word2vec's or GloVe's text format: a word and its numbers a line, between spaces.",
+                fix="Give word2vec's or GloVe's text format: a word and its numbers a line, between spaces; as many "
+                "numbers in every line as the first one says or has.",
             )
         for reason, count in sorted(rejected.items()):
             _log.warning("%s: %d lines left out: %s", path, count, reason)
@@ -108,6 +112,31 @@ class WordVectors:
         return np.take_along_axis(best, order, 1)
 
 
+def near_words(
+    vectors: WordVectors, words: Sequence[str], stop_words: frozenset[str], count: int
+) -> dict[str, list[str]]:
+    """Give up to ``count`` words that may stand for each word, nearest first; a word without a vector has none.
+
+    Where a word has none as it is spelled, the vector of it in small letters counts.
+    """
+    known = {word: word if word in vectors else word.lower() for word in words}
+    # More than are needed, because stop words, numbers, marks and the word in other letters are no candidates.
+    near = vectors.nearest(list(known.values()), 2 * count)
+    found = {}
+    for word, spelled in known.items():
+        others = [other for other in near.get(spelled, []) if is_replaceable(other, stop_words)]
+        found[word] = [other for other in others if other.lower() != word.lower() and _ends_alike(word, other)][:count]
+    return found
+
+
+def _ends_alike(word: str, other: str) -> bool:
+    """Whether both begin, and both end, with a Chinese character or with none.
+
+    Letters in the place of 微信 would make one word with those of WeChat, if it stood beside it.
+    """
+    return all(is_han(ord(word[end])) == is_han(ord(other[end])) for end in (0, -1))
+
+
 def _parsed(path: Path, rejected: Counter[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Give each word with its vector of length one."""
     dimensions = 0
@@ -129,8 +158,10 @@ def _parsed(path: Path, rejected: Counter[str]) -> Iterator[tuple[str, NDArray[n
 
 def _vector(parts: list[str]) -> NDArray[np.float32] | None:
     try:
-        values = np.array(parts, dtype=np.float32)
+        # What is too large for the type has no finite length, which is seen below.
+        with np.errstate(over="ignore"):
+            values = np.array(parts, dtype=np.float32)
+            length = math.sqrt(float(values @ values))
     except ValueError:
         return None
-    length = math.sqrt(float(values @ values))
     return values / np.float32(length) if 0 < length < math.inf else None
