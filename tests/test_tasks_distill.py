@@ -16,7 +16,7 @@ from wwmcorpus.align.tokenizers import save_tokenizer
 from wwmcorpus.errors import ConfigError, TerminatedJobError
 from wwmcorpus.tasks import DistillTaskConfig, load_task, runs
 from wwmcorpus.tasks.batches import row_tensors
-from wwmcorpus.tasks.forward import TaskRows
+from wwmcorpus.tasks.forward import TaskRows, forward_task
 from wwmcorpus.tasks.heads import check_labels, load_task_model
 from wwmcorpus.tasks.objective import TaskObjective
 from wwmcorpus.tasks.results import TaskStages
@@ -316,6 +316,43 @@ def test_several_tasks_become_one_student_with_a_head_each(models, tmp_path):
     layers = [model.bert.encoder.state_dict() for model in heads]
     assert all(torch.equal(weight, layers[1][key]) for key, weight in layers[0].items())
     assert [model.num_labels for model in heads] == [2, 3]
+
+
+def test_tasks_that_share_layers_give_each_state_once(models):
+    """Whichever task comes first: the states of a model alone are what is to be found."""
+    alone, together = (
+        [load_task_model(load_task(sample(name)), models["student"]).eval() for name in KINDS] for _ in range(2)
+    )
+    student = TaskStudent(together)
+    rows = TaskRows.of(row_tensors(features(sample("pairs")), np.arange(3)))
+    for number in (2, 0, 3, 1, 2, 0):
+        with torch.no_grad():
+            found = forward_task(student.models[number], rows, hidden=True).hidden_BLD
+            base = alone[number].base_model
+            ids, mask, segments = rows[1:4]
+            wanted = base(ids, attention_mask=mask, token_type_ids=segments, output_hidden_states=True).hidden_states
+        assert len(found) == 3
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(found, wanted, strict=True))
+
+
+def test_several_tasks_stopped_below_the_head(models, tmp_path, monkeypatch):
+    names = ("sentiment", "names", "pairs")
+    tasks = tuple(TaughtTask(task=sample(name), teacher=models[name], max_length=100) for name in names)
+    values = {"tasks": tasks, "student": models["student"], "stage": "intermediate"}
+    settings = [
+        DistillTaskConfig(**values, output=str(tmp_path / output), intermediate=STAGE | {"epochs": 0.5})
+        for output in ("whole", "stopped")
+    ]
+    runs.run_distill_task(settings[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "TaskBatches", stops_at(1))
+        with pytest.raises(TerminatedJobError, match="step 1 of 5"):
+            runs.run_distill_task(settings[1])
+    runs.run_distill_task(settings[1])
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "stopped")
+    for name in names:
+        files = [tmp_path / run / load_task(sample(name)).name / "model.safetensors" for run in ("whole", "stopped")]
+        assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_the_order_of_tasks_does_not_decide_the_learning_rate(models, tmp_path):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from wwmcorpus.errors import TrainingError
 from wwmcorpus.training.attention import Attention, capture_attention
 
 
@@ -70,6 +71,9 @@ def forward_task(
         logits: Whether to run the head.
         hidden: Whether to give hidden states.
         attention: Whether to give queries, keys and values; the model's attention function is changed for good.
+
+    Raises:
+        TrainingError: the hidden states are not one more than the layers, so that nobody knows which is which.
     """
     config: Any = model.config
     options: dict[str, Any] = {"attention_mask": rows.attention_mask_BL, "output_hidden_states": hidden}
@@ -80,6 +84,12 @@ def forward_task(
         options["captured"] = {}
     outputs = (model if logits else model.base_model)(input_ids=rows.input_ids_BL, **options)
     states = tuple(outputs.hidden_states) if hidden else ()
+    if hidden and len(states) != config.num_hidden_layers + 1:
+        raise TrainingError(
+            f"a model of {config.num_hidden_layers} layers gives {len(states)} hidden states",
+            value=config.model_type,
+            fix="Leave hidden states out of the losses, or install another version of transformers.",
+        )
     return TaskOutputs(_logits(outputs) if logits else None, states, options.get("captured", {}))
 
 
