@@ -70,6 +70,8 @@ def test_an_unknown_task_names_the_nearest() -> None:
         ({"kind": "reading", "file_format": "squad", "scores": ["accuracy"]}, "scores"),
         ({"kind": "classification", "file_format": "tsv", "labels": ["a", "b", "c"], "scores": ["f1"]}, "f1_macro"),
         ({"kind": "regression", "file_format": "csv", "columns": ["x", "label"]}, "text_a"),
+        ({"kind": "reading", "file_format": "squad", "name": "../up"}, "cannot be called so"),
+        ({"kind": "reading", "file_format": "squad", "name": " "}, "cannot be called so"),
         ({"kind": "reading", "file_format": "squad", "lables": []}, "Did you mean 'labels'"),
     ],
 )

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from task_fakes import KINDS, features, metrics, sample, similarity, stops_at, tokenizer, write_model
-from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+)
 
 from wwmcorpus.align.tokenizers import save_tokenizer
-from wwmcorpus.errors import ConfigError, TerminatedJobError
+from wwmcorpus.errors import ConfigError, TerminatedJobError, TrainingError
 from wwmcorpus.tasks import DistillTaskConfig, load_task, runs
 from wwmcorpus.tasks.batches import row_tensors
 from wwmcorpus.tasks.forward import TaskRows, forward_task
-from wwmcorpus.tasks.heads import check_labels, load_task_model
+from wwmcorpus.tasks.heads import check_labels, load_task_model, load_teacher
 from wwmcorpus.tasks.objective import TaskObjective
 from wwmcorpus.tasks.results import TaskStages
 from wwmcorpus.tasks.settings import IntermediateLosses, PredictionLosses, TaughtTask
 from wwmcorpus.tasks.student import TaskStudent
-from wwmcorpus.tasks.teachers import Teachers
+from wwmcorpus.tasks.teachers import Teachers, cached_logits
 
 STAGE = {"epochs": 2.0, "batch_size": 16, "learning_rate": 5e-3, "device": "cpu", "log_every": 1}
 #: Kinds of tasks that whole runs are made of.
@@ -294,6 +300,26 @@ def test_a_cache_changes_nothing_but_the_time(name, models, tmp_path, monkeypatc
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+def test_a_cache_knows_the_teacher_by_more_than_its_weights(models, tmp_path):
+    """The same weights with other heads give other logits."""
+    other = tmp_path / "other"
+    shutil.copytree(models["pairs"], other)
+    values = json.loads((other / "config.json").read_text("utf-8"))
+    (other / "config.json").write_text(json.dumps(values | {"num_attention_heads": 2}), "utf-8")
+    task, rows = load_task(sample("pairs")), features(sample("pairs"))
+    cached = []
+    for folder in (models["pairs"], str(other), models["pairs"]):
+        teachers = Teachers([[load_teacher(task, folder)]], [[1.0]])
+        cached.append(cached_logits(tmp_path / "cache", teachers, 0, rows, "fp32"))
+    assert not np.array_equal(cached[0], cached[1])
+    assert np.array_equal(cached[0], cached[2])
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    for path in (tmp_path / "cache").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(TrainingError, match="the cache of the teacher cannot be used"):
+        cached_logits(tmp_path / "cache", teachers, 0, rows, "fp32")
+
+
 def test_several_tasks_become_one_student_with_a_head_each(models, tmp_path):
     shared = {"teacher_weights": [1.0, 3.0], "max_length": 100}
     tasks = [{"task": sample(name), "teacher": [models[name]] * 2, **shared} for name in KINDS]
@@ -394,6 +420,34 @@ def test_a_teacher_with_other_labels(models, tmp_path):
     assert "the teacher's labels are neutral, entailment, contradiction" in str(found.value)
     assert "entailment, neutral, contradiction" in str(found.value)
     assert not (tmp_path / "out" / "intermediate").exists()
+
+
+def test_a_teacher_of_fewer_positions(models, tmp_path):
+    shape = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+    few = BertConfig(vocab_size=len(tokenizer()), max_position_embeddings=16, **shape)
+    BertForMaskedLM(few).save_pretrained(tmp_path / "few")
+    load_task_model(load_task(sample("pairs")), str(tmp_path / "few")).save_pretrained(tmp_path / "teacher")
+    save_tokenizer(tokenizer(), tmp_path / "teacher")
+    teacher = {"teacher": [models["pairs"], str(tmp_path / "teacher")], "stage": "prediction"}
+    with pytest.raises(ConfigError, match=r"rows of 100 pieces do not fit a model of 16 positions.*teacher"):
+        runs.run_distill_task(distil(models, tmp_path / "out", **teacher, max_length=100))
+    made = runs.run_distill_task(distil(models, tmp_path / "out", **teacher))
+    assert json.loads((made.output / "task.json").read_text("utf-8"))["max_length"] == 16
+
+
+def test_a_task_called_as_what_lies_beside_it(models, tmp_path):
+    declared = Path(sample("sentiment"))
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.tsv").write_bytes((declared.parent / f"{split}.tsv").read_bytes())
+    text = "".join(line for line in declared.open(encoding="utf-8") if not line.startswith("name"))
+    (tmp_path / "checkpoints.toml").write_text(text, "utf-8")
+    tasks = (
+        TaughtTask(task=str(tmp_path / "checkpoints.toml"), teacher=models["sentiment"]),
+        TaughtTask(task=sample("pairs"), teacher=models["pairs"]),
+    )
+    settings = DistillTaskConfig(tasks=tasks, student=models["student"], output=str(tmp_path / "out"))
+    with pytest.raises(ConfigError, match=r"the name of something else.*checkpoints"):
+        runs.run_distill_task(settings)
 
 
 def test_a_teacher_of_another_kind(models, tmp_path):

@@ -56,7 +56,7 @@ class Task(Config):
     ``load_task("ocnli")`` gives one that comes with the package, ``load_task("mine.toml")`` one of your own.
     """
 
-    #: What to call it; that of its file where it says nothing.
+    #: What to call it; that of its file where it says nothing. Models of several tasks lie in folders of these names.
     name: str = "task"
     #: "classification" and "regression" of one text or of a pair; "reading": an answer is a span of a passage;
     #: "labelling": each token has a tag.
@@ -91,6 +91,10 @@ class Task(Config):
             _require_choice("scores", score, METRICS[self.kind], self.kind)
         if "f1" in self.scores and self.kind == "classification" and len(self.labels) != 2:
             raise ConfigError("f1 is for two labels", value=len(self.labels), where="scores", fix="Take f1_macro.")
+        if not self.name.strip(". ") or set(self.name) & set("/\\\0"):
+            raise ConfigError(
+                "a task cannot be called so", value=self.name, where="name", fix="Take letters and digits."
+            )
         needs_labels = self.kind in ("classification", "labelling")
         if needs_labels != bool(self.labels):
             fix = "List them: their order gives their ids." if needs_labels else "Leave them out."

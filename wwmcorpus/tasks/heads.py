@@ -148,14 +148,15 @@ def default_learning_rate(task: Task, config: Any) -> float:
     return 3e-5 if config.hidden_size < 1024 else 2e-5
 
 
-def row_length(task: Task, asked: int | None, name: str) -> int:
-    """Give the most pieces of a row for a model.
+def row_length(task: Task, asked: int | None, *names: str) -> int:
+    """Give the most pieces of a row for models that read the same rows: a student, and its teachers.
 
     Raises:
-        ConfigError: the model has fewer positions.
+        ConfigError: one of them has fewer positions.
     """
-    config: Any = _config(name, "model")
-    limit = longest_row(config)
+    limits = {name: longest_row(_config(name, "model")) for name in names}
+    name = min(limits, key=lambda name: limits[name])
+    limit = limits[name]
     if asked is None:
         return min(384 if task.kind == "reading" else 128, limit)
     if asked > limit:

@@ -27,7 +27,7 @@ from wwmcorpus.tasks.teachers import Teachers, cached_logits, check_vocabulary
 from wwmcorpus.training.checkpoints import Checkpoints
 from wwmcorpus.training.export import staged_folder
 from wwmcorpus.training.reporting import METRICS_FILE, Reporter
-from wwmcorpus.training.results import check_free_or_run, read_run, run_identity, weights_sha256, write_run
+from wwmcorpus.training.results import RUN_FILE, check_free_or_run, read_run, run_identity, weights_sha256, write_run
 from wwmcorpus.training.runs import CHECKPOINT_FOLDER
 from wwmcorpus.training.settings import DistillLosses
 from wwmcorpus.training.state import load_weights
@@ -132,6 +132,7 @@ def _run(job: _Job, console: Console | None) -> TaskResult:
     started = time.perf_counter()
     check_free_or_run(job.output)
     tokenizer = load_tokenizer(job.models[0])
+    _check_vocabularies(job, tokenizer)
     data = _read(job, tokenizer)
     identity = _identity(job, data)
     stored = read_run(job.output, identity)
@@ -141,7 +142,7 @@ def _run(job: _Job, console: Console | None) -> TaskResult:
     training = settings.loop(sum(len(of.train) for of in data))
     accelerator = make_accelerator(training, find_unused_parameters=job.losses is not None or len(data) > 1)
     is_main = accelerator.is_main_process
-    teachers = _teachers(job, data, tokenizer)
+    teachers = _teachers(job, data)
     kept = _kept_logits(job, teachers, data, accelerator)
     objective = _objective(job, data, teachers, kept is not None)
     student = objective.student
@@ -211,21 +212,36 @@ def _read(job: _Job, tokenizer: PreTrainedTokenizerFast) -> list[TaskData]:
     data = []
     for name, source in zip(job.models, job.sources, strict=True):
         task = load_task(source.task)
-        data.append(read_data(task, source, tokenizer, row_length(task, source.max_length, name)))
+        length = row_length(task, source.max_length, name, *_teachers_of(source))
+        data.append(read_data(task, source, tokenizer, length))
     names = [of.task.name for of in data]
     if len(set(names)) < len(names):
         raise ConfigError("two tasks have one name", value=names, where="tasks", fix="Give each a name of its own.")
+    taken = {CHECKPOINT_FOLDER, METRICS_FILE, RUN_FILE} & set(names)
+    if taken and len(names) > 1:
+        raise ConfigError(
+            "a task has the name of something else that lies beside its model",
+            value=sorted(taken),
+            where="tasks",
+            fix="Give it another name in its declaration.",
+        )
     return data
 
 
-def _teachers(job: _Job, data: Sequence[TaskData], tokenizer: PreTrainedTokenizerFast) -> Teachers | None:
+def _check_vocabularies(job: _Job, tokenizer: PreTrainedTokenizerFast) -> None:
+    vocabulary = Vocabulary.of(tokenizer)
+    for name in {name: None for source in job.sources for name in _teachers_of(source)}:
+        check_vocabulary(name, vocabulary)
+
+
+def _teachers_of(source: TaskSource) -> tuple[str, ...]:
+    return source.teacher if isinstance(source, TaughtTask) else ()
+
+
+def _teachers(job: _Job, data: Sequence[TaskData]) -> Teachers | None:
     taught = [source for source in job.sources if isinstance(source, TaughtTask)]
     if job.losses is None or not taught:
         return None
-    vocabulary = Vocabulary.of(tokenizer)
-    for source in taught:
-        for name in source.teacher:
-            check_vocabulary(name, vocabulary)
     return Teachers.load([of.task for of in data], taught)
 
 
@@ -235,7 +251,7 @@ def _identity(job: _Job, data: Sequence[TaskData]) -> dict[str, Any]:
     for of, name, source in zip(data, job.models, job.sources, strict=True):
         hashes |= {f"{of.task.name}.{split}": value for split, value in of.fingerprints.items()}
         hashes[f"{of.task.name}.model"] = weights_sha256(name)
-        for number, teacher in enumerate(source.teacher if isinstance(source, TaughtTask) else ()):
+        for number, teacher in enumerate(_teachers_of(source)):
             hashes[f"{of.task.name}.teacher_{number}"] = weights_sha256(teacher)
     return run_identity(job.recipe | {"declarations": [of.content() for of in data]}, hashes)
 

@@ -31,7 +31,7 @@ class TaskSource(Config):
     train: Names = ()
     #: File that tells the best checkpoint; None: the task's own, or none.
     validation: str | None = None
-    #: Most pieces of a row; None: 128, of reading comprehension 384, or as many as the model has positions.
+    #: Most pieces of a row; None: 128, of reading comprehension 384, or as many as model and teachers have positions.
     max_length: int | None = Field(default=None, ge=5)
     #: Reading comprehension: from one window of a passage to the next, in pieces.
     stride: int = Field(default=128, ge=1)

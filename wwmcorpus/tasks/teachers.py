@@ -7,6 +7,7 @@ step, in an order of their own. A run that was stopped then finds the same numbe
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ from wwmcorpus.tasks.heads import load_teacher
 from wwmcorpus.tasks.predict import predict_logits
 from wwmcorpus.tasks.settings import TaughtTask
 from wwmcorpus.training.teacher_cache import model_sha256
+
+#: Values of a model's configuration that say where it came from.
+_NOT_CONTENT = ("_name_or_path", "transformers_version")
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +112,7 @@ def cached_logits(
     """
     seen = hashlib.sha256(f"{fingerprint(features)} {precision} {teachers.weights[number]}".encode())
     for model in teachers.models[number]:
-        seen.update(model_sha256(model).encode())
+        seen.update(f"{model_sha256(model)} {_shape(model)}".encode())
     path = folder / f"{seen.hexdigest()[:32]}.npy"
     try:
         if not path.is_file():
@@ -118,11 +122,17 @@ def cached_logits(
                 np.save(file, np.concatenate(of_rows).astype(np.float32))
             _log.info("the teacher's logits of %d rows are kept in %s", len(features), path)
         kept: NDArray[np.float32] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise TrainingError(
             f"the cache of the teacher cannot be used: {error}", where=str(path), fix="Name another folder."
         ) from None
     return kept
+
+
+def _shape(model: PreTrainedModel) -> str:
+    """Give what decides the numbers of a model beside its weights: heads, activation and so on."""
+    values = model.config.to_dict()
+    return json.dumps({key: values[key] for key in sorted(values) if key not in _NOT_CONTENT}, default=str)
 
 
 def check_vocabulary(name: str, vocabulary: Vocabulary) -> None:
