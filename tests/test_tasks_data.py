@@ -70,6 +70,7 @@ def test_an_unknown_task_names_the_nearest() -> None:
         ({"kind": "reading", "file_format": "squad", "scores": ["accuracy"]}, "scores"),
         ({"kind": "classification", "file_format": "tsv", "labels": ["a", "b", "c"], "scores": ["f1"]}, "f1_macro"),
         ({"kind": "regression", "file_format": "csv", "columns": ["x", "label"]}, "text_a"),
+        ({"kind": "regression", "file_format": "csv", "columns": ["text_a", "x", "x"]}, "column stands twice"),
         ({"kind": "reading", "file_format": "squad", "name": "../up"}, "cannot be called so"),
         ({"kind": "reading", "file_format": "squad", "name": " "}, "cannot be called so"),
         ({"kind": "reading", "file_format": "squad", "lables": []}, "Did you mean 'labels'"),
@@ -153,6 +154,43 @@ def test_jsonl_as_of_clue(tmp_path: Path) -> None:
     assert load_task("tnews").read(written(tmp_path, "b.json", number))[0].label == "101"
 
 
+def test_a_quote_that_is_not_closed_counts_every_line_it_takes(tmp_path: Path) -> None:
+    task = SENTIMENT.model_copy(update={"file_format": "csv"})
+    broken = b'label,text_a\n0,a\n1,"b\n0,\xff\n1,c"d\n0,e\n1,"f\n0,g\n'
+    read = task.read(written(tmp_path, "a.csv", broken))
+    assert [(example.id, example.text_a) for example in read] == [("2", "a"), ("6", "e")]
+    assert places(read) == [("broken_csv", f"line {line}") for line in (3, 4, 5, 7, 8)]
+
+
+def test_a_first_line_that_names_no_columns(tmp_path: Path) -> None:
+    """Not the line after it: that would be data."""
+    for name in ("a.tsv", "a.csv"):
+        task = SENTIMENT.model_copy(update={"file_format": name[2:]})
+        path = written(tmp_path, name, "label\ttext_a\n1\t好\n".encode("utf-16"))
+        with pytest.raises(SourceError, match=r"first line .* cannot be read: bytes that are not UTF-8.*line 1"):
+            task.read(path)
+        path = written(tmp_path, name, "label,text_a,text_a\n1,a,b\n".replace(",", "\t" if name == "a.tsv" else ","))
+        with pytest.raises(SourceError, match=r"names a column twice.*text_a"):
+            task.read(path)
+
+
+def test_json_of_every_kind(tmp_path: Path) -> None:
+    task = SENTIMENT.model_copy(update={"file_format": "jsonl", "labels": ("0", "1", "true")})
+    lines = [
+        '{"text_a": "一", "label": true, "id": null}',
+        '{"text_a": "一", "label": false}',
+        '{"text_a": "一", "label": ' + "1" * 5000 + "}",
+        '{"text_a": "好\\ud83d", "label": 1}',
+        '{"text_a": "\\ud83d\\ude00", "label": 1, "id": 0}',
+    ]
+    read = task.read(written(tmp_path, "a.json", "\n".join(lines)))
+    assert read.items == (TextExample("1", "一", None, "true"), TextExample("0", "😀", None, "1"))
+    assert places(read) == [("unknown_label", "line 2"), ("broken_json", "line 3"), ("lone_surrogate", "line 4")]
+    scores = SCORES.model_copy(update={"file_format": "jsonl", "text_b": None})
+    read = scores.read(written(tmp_path, "b.json", '{"text_a": "一", "label": 1}\n{"text_a": "一", "label": true}'))
+    assert (read[0].label, places(read)) == (1.0, [("label_not_a_number", "line 2")])
+
+
 def test_a_file_that_does_not_fit_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"names the columns a, b; .*needs text_a, label"):
         SENTIMENT.read(written(tmp_path, "a.tsv", "a\tb\n1\t2\n"))
@@ -211,7 +249,22 @@ def test_answers_are_found_where_they_stand(tmp_path: Path) -> None:
     assert len(READING.read(written(tmp_path, "a.json", text), labelled=False)) == 5
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"data": [{}]}', '{"data": 3}'])
+def test_questions_without_ids_and_answers_with_more_about_them(tmp_path: Path) -> None:
+    answers = [("甲村", 99), (" 丙村\n", 6), ("甲村", -7), ("丁\ud83d", 0)]
+    questions = [
+        {"id": None, "question": "？", "answers": [{"text": text, "answer_start": at}]} for text, at in answers
+    ]
+    content = {"data": [{"paragraphs": [{"context": "甲村在东，丙村在甲村西。", "qas": questions}]}]}
+    read = READING.read(written(tmp_path, "a.json", json.dumps(content)))
+    assert [one.answers for one in read] == [(Answer("甲村", 8),), (Answer("丙村", 5),), (Answer("甲村", 0),)]
+    assert places(read) == [("lone_surrogate", "data[0].paragraphs[0].qas[3]")]
+    assert read.notes == {"moved_answers": 3}
+    content["data"][0]["paragraphs"][0]["context"] += "\udc00"
+    with pytest.raises(SourceError, match=r"holds no example; rows left out: \{'lone_surrogate': 4\}"):
+        READING.read(written(tmp_path, "b.json", json.dumps(content)), labelled=False)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"data": [{}]}', '{"data": 3}', '{"data": %s}' % ("1" * 5000)])
 def test_other_json_is_no_reading_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(SourceError, match="SQuAD"):
         READING.read(written(tmp_path, "a.json", text))
@@ -228,6 +281,13 @@ def test_conll_takes_schemes_and_rejects_sentences(tmp_path: Path) -> None:
         TaggedExample("14", ("I", "saw"), ("O", "B-PER")),
     )
     assert places(read) == [("unknown_label", "line 7"), ("label_missing", "line 10")]
+
+
+@pytest.mark.parametrize("between", ["\t", " ", "  "])
+def test_a_space_of_chinese_text_is_a_token(tmp_path: Path, between: str) -> None:
+    text = "".join(f"{token}{between}{tag}\n" for token, tag in (("张", "B-PER"), ("\u3000", "O"), ("\u00a0", "O")))
+    read = NAMES.read(written(tmp_path, "a.txt", text))
+    assert read.items == (TaggedExample("1", ("张", "\u3000", "\u00a0"), ("B-PER", "O", "O")),)
 
 
 def test_tokens_become_text() -> None:
@@ -254,6 +314,15 @@ def test_what_is_written_is_read_back(rows: list, file_format: str) -> None:
         path = Path(folder) / "a"
         write_examples(task, path, [TextExample("", *row) for row in rows])
         assert [one[1:] for one in task.read(path)] == rows
+
+
+def test_ends_of_lines_survive_inside_quotes(tmp_path: Path) -> None:
+    task = PAIRS.model_copy(update={"file_format": "csv"})
+    rows = [("a\rb", "c\nd", "1"), ("\re", 'f"g', "0"), ("h,", "i\r\rj", "1")]
+    write_examples(task, tmp_path / "a.csv", [TextExample("", *row) for row in rows])
+    read = task.read(tmp_path / "a.csv")
+    assert [one[1:] for one in read] == rows
+    assert not read.rejections
 
 
 @pytest.mark.parametrize("name", ["sentiment", "pairs", "reading", "names"])

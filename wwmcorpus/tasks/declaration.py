@@ -101,6 +101,8 @@ class Task(Config):
             raise ConfigError(f"a {self.kind} task has {len(self.labels)} labels", where="labels", fix=fix)
         if len(set(self.labels)) < len(self.labels) or set(self.labels) & set(self.no_label):
             raise ConfigError("a label stands twice", value=self.labels, where="labels", fix="Name each once.")
+        if len(set(self.columns)) < len(self.columns):
+            raise ConfigError("a column stands twice", value=self.columns, where="columns", fix="Name each once.")
         for name in self.text_columns if self.columns else ():
             _require_choice("text_a, text_b", name, self.columns, "columns")
         return self

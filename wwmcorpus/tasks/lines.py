@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wwmcorpus.errors import SourceError
+from wwmcorpus.segment.spans import replace_lone_surrogates
 from wwmcorpus.text.sources import Slice, Source, SourceOptions, shown
 from wwmcorpus.text.sources.files import open_stored
 from wwmcorpus.text.sources.lines import LineReader
@@ -37,6 +38,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str | None]]:
                 where=str(path),
                 fix="Fetch or pack it again.",
             )
+
+
+def half_of_a_pair(*texts: str) -> bool:
+    """Say whether any text holds half of a surrogate pair, as JSON can spell it and UTF-8 cannot hold it."""
+    return any(replace_lone_surrogates(text)[1] for text in texts)
 
 
 def _decoded(line: bytes | int) -> str | None:

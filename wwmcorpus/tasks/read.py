@@ -3,6 +3,7 @@
 Why a row is left out:
 
 - of any file: ``invalid_utf8``, ``label_missing``, ``unknown_label``, ``no_label`` (annotators agreed on none);
+- of JSON: ``lone_surrogate`` (half of a surrogate pair, spelled as an escape);
 - of texts: ``blank``, ``wrong_number_of_columns``, ``empty_text``, ``label_not_a_number``, ``broken_csv``,
   ``broken_json``, ``text_missing``;
 - of reading comprehension: ``text_missing``, ``empty_text``, ``answer_not_in_passage``, ``duplicate_id``;

@@ -11,7 +11,7 @@ from typing import Any
 from wwmcorpus.errors import SourceError
 from wwmcorpus.tasks.declaration import Task
 from wwmcorpus.tasks.examples import Answer, ReadingExample, RejectedRow
-from wwmcorpus.tasks.lines import numbered_lines
+from wwmcorpus.tasks.lines import half_of_a_pair, numbered_lines
 from wwmcorpus.tasks.read_tables import Rejector
 
 _Found = Iterator[ReadingExample | RejectedRow]
@@ -44,7 +44,7 @@ def _paragraphs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         lines.append(line)
     try:
         content = json.loads("\n".join(lines))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits are no JSONDecodeError
         raise _not_squad(path, str(error)) from None
     articles = content.get("data") if isinstance(content, dict) else None
     if not isinstance(articles, list):
@@ -71,14 +71,16 @@ def _question(
     question = values.get("question") if isinstance(values, dict) else None
     if not isinstance(question, str):
         return reject("text_missing", place, "no question")
-    name = str(values.get("id", place))
+    name = str(place if values.get("id") is None else values["id"])
     where = f"question {name}"
     if not question.strip() or not passage.strip():
         return reject("empty_text", where, "the question or its passage is empty")
+    given = values.get("answers") if labelled else None
+    texts = [one for one in given if _is_answer(one)] if isinstance(given, list) else []
+    if half_of_a_pair(name, passage, question, *(one["text"] for one in texts)):
+        return reject("lone_surrogate", place, "half of a surrogate pair, which no tokenizer reads")
     if not labelled:
         return ReadingExample(name, passage, question, ())
-    given = values.get("answers")
-    texts = [one for one in given if _is_answer(one)] if isinstance(given, list) else []
     if not texts:
         return reject("label_missing", where, "no answer")
     counts: Counter[str] = Counter()
@@ -92,8 +94,10 @@ def _is_answer(value: Any) -> bool:
 
 
 def _located(passage: str, text: str, stated: Any, notes: Counter[str]) -> Answer:
-    """Find an answer where it is said to stand, or at the place nearest to that."""
-    near = stated if isinstance(stated, int) and 0 <= stated <= len(passage) else 0
+    """Find an answer where it is said to stand, or at the place nearest to that; at need without spaces about it."""
+    near = min(max(stated, 0), len(passage)) if isinstance(stated, int) else 0
+    if text not in passage:
+        text = text.strip()
     if passage.startswith(text, near):
         if near != stated:
             notes["moved_answers"] += 1

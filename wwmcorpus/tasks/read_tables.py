@@ -12,7 +12,7 @@ from pathlib import Path
 from wwmcorpus.errors import SourceError
 from wwmcorpus.tasks.declaration import Task
 from wwmcorpus.tasks.examples import RejectedRow, TextExample
-from wwmcorpus.tasks.lines import numbered_lines
+from wwmcorpus.tasks.lines import half_of_a_pair, numbered_lines
 
 Found = Iterator[TextExample | RejectedRow]
 #: The number of a line, and its columns; or why it has none.
@@ -51,7 +51,7 @@ def read_jsonl(task: Task, path: Path, labelled: bool, notes: Counter[str]) -> F
         else:
             try:
                 values = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # numbers of thousands of digits are no JSONDecodeError
                 yield reject("broken_json", number, str(error))
                 continue
             if isinstance(values, dict):
@@ -87,7 +87,10 @@ def _csv_rows(path: Path) -> Iterator[_Row]:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield begin, reject("broken_csv", begin, str(error))
+            # A quote that is not closed takes every line up to the next one with it.
+            for number in range(begin, reader.line_num + 1):
+                yield number, reject("broken_csv", number, f"{error}, in the record from line {begin} on")
+            bad.clear()
             continue
         if row is None:
             return
@@ -103,6 +106,12 @@ def _columns_to_examples(task: Task, path: Path, labelled: bool, rows: Iterator[
     names = list(task.columns)
     for number, row in rows:
         if isinstance(row, RejectedRow):
+            if not names and row.reason != "blank":
+                raise SourceError(
+                    f"the first line of a task file, which names its columns, cannot be read: {row.detail}",
+                    where=f"{path}, {row.place}",
+                    fix="Save the file as UTF-8, its columns as the task's file_format says.",
+                )
             yield row
         elif not names:
             names = _header(task, path, labelled, row)
@@ -126,6 +135,14 @@ def _header(task: Task, path: Path, labelled: bool, names: Sequence[str]) -> lis
             where=str(path),
             fix="Correct text_a, text_b and label of the task, or give `columns` if the file has no line of names.",
         )
+    twice = [name for name in needed if names.count(name) > 1]
+    if twice:
+        raise SourceError(
+            "the first line of a task file names a column twice",
+            value=twice,
+            where=str(path),
+            fix="Rename one of them.",
+        )
     return list(names)
 
 
@@ -143,13 +160,16 @@ def _example(
     label = _label(task, values.get(task.label), number, reject) if labelled else None
     if isinstance(label, RejectedRow):
         return label
-    return TextExample(str(values.get("id", number)), texts[0], texts[1] if len(texts) > 1 else None, label)
+    name = str(number if values.get("id") is None else values["id"])
+    if half_of_a_pair(name, *texts):
+        return reject("lone_surrogate", number, "half of a surrogate pair, which no tokenizer reads")
+    return TextExample(name, texts[0], texts[1] if len(texts) > 1 else None, label)
 
 
 def _label(task: Task, value: object, number: int, reject: Rejector) -> str | float | RejectedRow:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
+    if not isinstance(value, (str, int, float)) or not str(value).strip():
         return reject("label_missing", number, f"{task.label!r} is {value!r}")
-    text = str(value).strip()
+    text = str(value).lower() if isinstance(value, bool) else str(value).strip()
     if text in task.no_label:
         return reject("no_label", number, f"the label is {text!r}: annotators agreed on none")
     if task.kind == "classification":

@@ -46,7 +46,8 @@ def _sentence(
     for number, line in lines:
         if line is None:
             return reject("invalid_utf8", number, "bytes that are not UTF-8")
-        columns = line.split("\t") if "\t" in line else line.split()
+        # Not at any whitespace: an ideographic space is a token of Chinese text.
+        columns = line.split("\t") if "\t" in line else [part for part in line.split(" ") if part]
         if not columns[0]:
             return reject("wrong_number_of_columns", number, "no token")
         tokens.append(columns[0])

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from wwmcorpus.files import whole_file
 from wwmcorpus.tasks.declaration import Task
@@ -43,19 +43,20 @@ def _values(task: Task, example: TextExample) -> dict[str, str | float]:
 
 def _write_columns(task: Task, file: IO[str], examples: Iterator[TextExample]) -> None:
     names = list(task.columns)
-    writer = csv.writer(file, lineterminator="\n")
     for number, example in enumerate(examples):
         values = _values(task, example)
         if not names:
             names = list(values)
         if number == 0 and not task.columns:
-            _write_row(task, file, writer, names)
-        _write_row(task, file, writer, [str(values.get(name, "")) for name in names])
+            _write_row(task, file, names)
+        _write_row(task, file, [str(values.get(name, "")) for name in names])
 
 
-def _write_row(task: Task, file: IO[str], writer: Any, row: list[str]) -> None:
+def _write_row(task: Task, file: IO[str], row: list[str]) -> None:
     if task.file_format == "csv":
-        writer.writerow(row)
+        # A carriage return ends a line for those who read it, but is not quoted where it ends none that are written.
+        has_returns = any("\r" in cell for cell in row)
+        csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL).writerow(row)
     else:
         file.write("\t".join(row) + "\n")
 
