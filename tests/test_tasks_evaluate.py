@@ -1,6 +1,7 @@
 """Tables of models on tasks: means against the statistics module, runs that stop and go on, a page that parses."""
 
 import dataclasses
+import errno
 import json
 import re
 import shutil
@@ -20,7 +21,7 @@ from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassificat
 
 from wwmcorpus import cli
 from wwmcorpus.align import load_tokenizer
-from wwmcorpus.errors import ConfigError, InterruptedJobError, TrainingError
+from wwmcorpus.errors import ConfigError, CorpusError, InterruptedJobError, SourceError, TrainingError
 from wwmcorpus.models.latency import Latency
 from wwmcorpus.models.parameters import Sizes
 from wwmcorpus.tasks import load_task
@@ -149,6 +150,50 @@ def test_the_page_parses_and_holds_its_plots_within_bounds() -> None:
     assert page(evaluation()) == text
 
 
+def test_names_in_a_plot_lie_upon_nothing_and_within_it() -> None:
+    names = [f"model-{number}" for number in range(9)] + ["a" * 90, "学生" * 8]
+    made = evaluation()
+    crowded = dataclasses.replace(
+        made,
+        entries=dict.fromkeys(names, made.entries["t"]),
+        sizes={name: Sizes(1000, 1000 + number // 3, 20, 4000) for number, name in enumerate(names)},
+        latencies={},
+        teacher=None,
+    )
+    size, *_ = plots.plots(crowded)
+    boxes = [(mark.x - 4.5, mark.x + 4.5, mark.y - 4.5, mark.y + 4.5) for mark in size.marks]
+    for label in size.labels:
+        width = sum(12.0 if ord(letter) > 255 else 6.0 for letter in label.text)
+        box = (label.x, label.x + width, label.y - 6, label.y + 6)
+        assert box[0] >= plots.LEFT
+        assert box[1] <= plots.WIDTH
+        for other in boxes:
+            assert not (box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3])
+        boxes.append(box)
+    assert 3 <= len(size.labels) < len(names)
+    # The seventh model has the first one's colour, but is no dot.
+    assert [size.marks[number].style for number in (0, 1, 6, 7)] == ["c0", "c1", "c0 again", "c1 again"]
+    text = page(crowded)
+    assert text.count('<li class="c0 again">') == 1
+    assert text.count('<polyline class="c0 again"') == 2
+
+
+def test_notes_say_what_was_done_and_reasons_are_read_from_the_left() -> None:
+    made = evaluation()
+    scores, *_, failed = tables(made)
+    assert scores.note.startswith("Mean over 2 seeds")
+    assert "chosen on the same examples" in scores.note
+    alone = dataclasses.replace(made, config={"epochs": [2], "seeds": [0], "weights": "last"})
+    note = next(iter(tables(alone))).note
+    assert note.startswith("One seed")
+    assert "chosen" not in note
+    assert "Mean" not in note
+    assert failed.is_text
+    text = page(made)
+    assert text[text.index("Runs that failed") :].count('class="number"') == 0
+    assert "| --- | --- |" in markdown(made)
+
+
 def test_nice_ticks() -> None:
     assert plots.nice_ticks(61.3, 78) == [60, 65, 70, 75, 80]
     assert plots.nice_ticks(50, 50) == [49.5, 50, 50.5]
@@ -242,14 +287,20 @@ def test_a_file_that_changed_is_another_input(models: Path, tmp_path: Path, monk
         job.evaluate(config)
 
 
-def test_a_run_that_came_to_nothing_stands_in_no_ones_way(models: Path, tmp_path: Path) -> None:
+def test_a_run_that_came_to_nothing_stands_in_no_ones_way(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(1)
-    train = tmp_path / Path(load_task(SENTIMENT).train or "").name
+    train = Path(shutil.copy(load_task(SENTIMENT).train or "", tmp_path))
+    lines = train.read_bytes()
+    train.write_bytes(lines[: lines.rindex(b"\n", 0, -1) + 1])
     alone = {"models": [str(models / "little")], "teacher": None, "epochs": (1.0,), "seeds": (0,), "latency": False}
     config = settings(models, tmp_path / "out", tasks=[{"task": SENTIMENT, "train": str(train)}], **alone)
-    with pytest.raises(TrainingError, match=f"all 1 runs failed; the first: .*{train.name}"):
-        job.evaluate(config)
-    shutil.copy(load_task(SENTIMENT).train or "", train)
+    with monkeypatch.context() as patch:
+        patch.setattr(task_runs, "TaskBatches", fails_at(1))
+        with pytest.raises(TrainingError, match=r"all 1 runs failed; the first: .*the cord was pulled"):
+            job.evaluate(config)
+    train.write_bytes(lines)
     made = job.evaluate(config)
     assert not made.failures
     assert len(scores_of(made)) == 1
@@ -348,12 +399,14 @@ def test_a_process_that_dies_is_told_by_its_last_words(tmp_path: Path, monkeypat
         script = {
             "a": "print('half', flush=True)\nprint('error: no such thing')\nraise SystemExit(2)",
             "b": "import time\ntime.sleep(60)",
+            "c": "print('step 3', flush=True)\nimport os\nos.kill(os.getpid(), 9)",
         }
         with (cell.folder / "log.txt").open("ab") as log:
             return subprocess.Popen([sys.executable, "-c", script[cell.model]], stdout=log, stderr=log)
 
     monkeypatch.setattr(pool, "_start", start)
-    failing, endless = (Cell(name, "one", 1.0, 0, tmp_path / name, {"finetune": name}) for name in "ab")
+    failing, endless, killed = (Cell(name, "one", 1.0, 0, tmp_path / name, {"finetune": name}) for name in "abc")
+    assert list(pool.run_cells([killed], 1, 1)) == [(killed, "killed by SIGKILL: step 3")]
     assert list(pool.run_cells([failing], 1, 1)) == [(failing, "exit status 2: no such thing")]
     running = pool.run_cells([failing, endless], 2, 1)
     assert next(running)[0] == failing
@@ -407,6 +460,45 @@ def test_bad_configurations_are_one_clear_error(models: Path, tmp_path: Path) ->
         plan_cells(settings(models, tmp_path, tasks=["ocnli"]))
     with pytest.raises(ConfigError, match="the model cannot be loaded"):
         job.evaluate(settings(models, tmp_path / "out", models=[str(tmp_path / "none")], teacher=None))
+    for folder in (".", "..", "=..", "runs/.."):
+        with pytest.raises(ConfigError, match=r"a model has no name: .* \(models\)\. Give NAME=FOLDER"):
+            settings(models, tmp_path, models=[folder], teacher=None)
+
+
+def test_what_every_run_would_fail_of_is_told_once_before_any(models: Path, tmp_path: Path) -> None:
+    task = {"task": SENTIMENT, "train": str(tmp_path / "none.tsv")}
+    with pytest.raises(SourceError, match=r"no such file: .*none\.tsv"):
+        job.evaluate(settings(models, tmp_path / "out", tasks=[task]))
+    (tmp_path / "none.tsv").write_text("text_a\tlabel\n很好\t7\n", "utf-8")
+    with pytest.raises(SourceError, match=r"no example.*unknown_label"):
+        job.evaluate(settings(models, tmp_path / "out", tasks=[task]))
+    bare = shutil.copytree(models / "little", tmp_path / "bare", ignore=shutil.ignore_patterns("*token*", "vocab*"))
+    with pytest.raises(ConfigError, match="without a tokenizer"):
+        job.evaluate(settings(models, tmp_path / "out", models=[str(bare)], teacher=None))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_takes_no_more_is_one_message(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(cell: Cell) -> pool.Outcome:
+        raise OSError(errno.ENOSPC, "No space left on device", str(cell.folder))
+
+    monkeypatch.setattr(pool, "_run_here", full)
+    with pytest.raises(CorpusError, match=r"cannot be written: No space left on device.*goes on where it stopped"):
+        job.evaluate(settings(models, tmp_path / "out", latency=False))
+    (tmp_path / "file").write_text("", "utf-8")
+    with pytest.raises(CorpusError, match=r"cannot be written: .*\(.*file/out\)"):
+        job.evaluate(settings(models, tmp_path / "file" / "out", latency=False))
+
+
+def test_what_an_earlier_call_kept_goes_when_only_the_best_is_asked_for(models: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    alone = {"models": [str(models / "little")], "teacher": None, "epochs": (1.0,), "latency": False}
+    job.evaluate(settings(models, tmp_path / "out", keep="all", **alone))
+    assert len(list((tmp_path / "out").rglob("model/config.json"))) == 2
+    job.evaluate(settings(models, tmp_path / "out", **alone))
+    assert len(list((tmp_path / "out").rglob("model/config.json"))) == 1
 
 
 def test_a_folder_with_an_equals_sign_is_a_folder() -> None:

@@ -162,11 +162,11 @@ def millions(number: int) -> str:
 
 
 def spread(latency: Latency) -> str:
-    """Give the median with its quartiles, in milliseconds: ``12.3 ms (11.9-12.8)``."""
+    """Give the median with its quartiles, in milliseconds: ``12.3 ms (11.9-12.8)``, ``412 ms (405-431)``."""
     low, middle, high = (
         1000 * seconds for seconds in (latency.lower_seconds, latency.median_seconds, latency.upper_seconds)
     )
-    digits = 1 if middle >= 1 else 3
+    digits = 3 if middle < 1 else 1 if middle < 100 else 0
     return f"{middle:.{digits}f} ms ({low:.{digits}f}-{high:.{digits}f})"
 
 

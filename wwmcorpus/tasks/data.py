@@ -64,6 +64,20 @@ class TaskData:
         return {"train": self.train.counts, "rejected": self.rejected, "validation_examples": held_out}
 
 
+def train_files(task: Task, source: TaskSource) -> tuple[str, ...]:
+    """Give the files to learn from: those of the source, or else that of the task.
+
+    Raises:
+        ConfigError: none is named.
+    """
+    names = source.train or ((task.train,) if task.train else ())
+    if not names:
+        raise ConfigError(
+            f"the task {task.name} names no file to learn from", where="train", fix="Give train, one file or several."
+        )
+    return names
+
+
 def read_data(task: Task, source: TaskSource, tokenizer: PreTrainedTokenizerFast, max_length: int) -> TaskData:
     """Read and encode the files of a task.
 
@@ -72,12 +86,7 @@ def read_data(task: Task, source: TaskSource, tokenizer: PreTrainedTokenizerFast
         SourceError: a file is absent or holds no example.
         MissingExtraError: a metric needs a package that is not installed.
     """
-    names = source.train or ((task.train,) if task.train else ())
-    if not names:
-        raise ConfigError(
-            f"the task {task.name} names no file to learn from", where="train", fix="Give train, one file or several."
-        )
-    examples = _joined([task.read(name, to_learn=True) for name in names])
+    examples = _joined([task.read(name, to_learn=True) for name in train_files(task, source)])
     train = encode(task, examples, tokenizer, max_length, source.stride)
     _tell(task, "to learn from", train)
     held_out = source.validation or task.validation

@@ -14,6 +14,7 @@ from typing import Any
 
 from wwmcorpus.errors import ConfigError, differences
 from wwmcorpus.files import file_sha256, make_folder, write_json
+from wwmcorpus.tasks.data import train_files
 from wwmcorpus.tasks.declaration import Task, load_task
 from wwmcorpus.tasks.evaluate.settings import EvaluateConfig, EvaluatedModel, EvaluatedTask
 from wwmcorpus.training.results import weights_sha256
@@ -78,7 +79,8 @@ def plan_cells(config: EvaluateConfig) -> list[Cell]:
     """Give the cells of an evaluation, those of few epochs first, so that a table is soon there.
 
     Raises:
-        ConfigError: two tasks have one name, a task has no validation file, or there is no such task.
+        ConfigError: two tasks have one name, a task has no file to learn from or to be scored on, or there is no such
+            task.
     """
     tasks = [load_task(each.task) for each in config.tasks]
     names = [task.name for task in tasks]
@@ -141,8 +143,7 @@ def _of_task(source: EvaluatedTask, task: Task, is_tested: bool) -> dict[str, An
             "a task has no examples to be scored on", value=task.name, where="tasks", fix="Give it a validation file."
         )
     test = (source.test or task.test) if is_tested else None
-    train = source.train or ((task.train,) if task.train else ())
-    files = {path: _file_hash(path) for path in (*train, validation, test) if path is not None}
+    files = {path: _file_hash(path) for path in (*train_files(task, source), validation, test) if path is not None}
     finetune = {key: value for key, value in source.values().items() if key != "test"}
     declaration = {key: value for key, value in task.values().items() if key not in ("train", "validation", "test")}
     return {"finetune": finetune, "test": test, "inputs": {"files": files, "task": declaration}}

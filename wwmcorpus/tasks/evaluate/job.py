@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from wwmcorpus.align import load_tokenizer
 from wwmcorpus.errors import ConfigError, TrainingError
-from wwmcorpus.files import folder_lock, make_folder, remove_folder, whole_file, write_json
+from wwmcorpus.files import disk_errors, folder_lock, make_folder, remove_folder, whole_file, write_json
 from wwmcorpus.models.latency import Latency, measure_latency, set_threads
 from wwmcorpus.models.load import load_model
 from wwmcorpus.models.parameters import Sizes, sizes
+from wwmcorpus.tasks.data import train_files
 from wwmcorpus.tasks.declaration import load_task
 from wwmcorpus.tasks.evaluate.cells import MODEL_FOLDER, Cell, CellResult, find_result, plan_cells
 from wwmcorpus.tasks.evaluate.page import page
@@ -62,21 +64,25 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
         progress: Watches it.
 
     Raises:
-        ConfigError: a model or a task is not there, a model is a student's name, or the folder holds runs of other
-            settings or inputs.
+        ConfigError: a model, its tokenizer or a task is not there, a model is a student's name, or the folder holds
+            runs of other settings or inputs.
         SourceError: a file of a task holds no example.
         TrainingError: no fine-tuning gave a result.
+        CorpusError: another process works in the folder, or the disk does not take what is written.
         InterruptedJobError: a signal came; the same call goes on from there.
     """
     inputs = _look_ahead(config)
     output = Path(config.output)
-    make_folder(output)
-    with folder_lock(output, "evaluation"):
+    with disk_errors(output):
+        make_folder(output)
+    with disk_errors(output), folder_lock(output, "evaluation"):
         results, failures = _run(config, inputs.cells, progress)
         if not results:
             first = next(iter(failures.values()))
             raise TrainingError(
-                f"all {len(failures)} runs failed; the first: {first}", where=str(output), fix="Mend it."
+                f"all {len(failures)} runs failed; the first: {first}",
+                where=str(output),
+                fix="Mend what was wrong, and run the same command again.",
             )
         made = Evaluation(
             name=output.resolve().name,
@@ -96,7 +102,7 @@ def evaluate(config: EvaluateConfig, progress: Progress | None = None) -> Evalua
 
 
 def _look_ahead(config: EvaluateConfig) -> _Inputs:
-    """Open every model and read every file that is scored on, so that what is wrong is said before anything runs."""
+    """Open every model and read every file, so that what is wrong with them is said once, before anything runs."""
     for model in config.models:
         if model.model in STUDENTS:
             raise ConfigError(
@@ -110,10 +116,16 @@ def _look_ahead(config: EvaluateConfig) -> _Inputs:
     for source in config.tasks:
         task = load_task(source.task)
         metrics[task.name] = task.metric_names
+        for name in train_files(task, source):
+            task.read(name, to_learn=True)
         for path in (source.validation or task.validation, (source.test or task.test) if config.test else None):
             if path is not None:
                 task.read(path)
-    return _Inputs(cells, metrics, {model.title: sizes(load_model(model.model)) for model in config.models})
+    counted = {}
+    for model in config.models:
+        counted[model.title] = sizes(load_model(model.model))
+        load_tokenizer(model.model)
+    return _Inputs(cells, metrics, counted)
 
 
 def _run(
@@ -140,6 +152,9 @@ def _run(
             _keep_best(cell, cells, results)
         if progress is not None:
             progress.advance(1)
+    if config.keep == "best":
+        for cell in found:  # of an earlier call, which kept all, or was killed
+            _keep_best(cell, cells, results)
     return results, failures
 
 

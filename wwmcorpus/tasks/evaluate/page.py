@@ -28,7 +28,7 @@ def page(evaluation: Evaluation) -> str:
         ],
         tables=list(tables(evaluation)),
         plots=list(plots.plots(evaluation)),
-        legend=[(model, plots.colour_of(evaluation, model)) for model in evaluation.models],
+        legend=[(model, plots.style_of(evaluation, model)) for model in evaluation.models],
         plane=plots,
         version=__version__,
     )

@@ -7,41 +7,48 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from wwmcorpus.models.info import millions
+from wwmcorpus.report.formats import visible
 from wwmcorpus.tasks.evaluate.render import points, task_title
 from wwmcorpus.tasks.evaluate.summary import Evaluation
 
 #: Units of a plot: its width and height, and where the plane begins and ends.
 WIDTH, HEIGHT = 560, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 540, 16, 236
-#: Colours that the page has; further models begin with the first again.
+#: Colours that the page has; further models begin with the first again, as rings and broken lines.
 NUM_COLOURS = 6
 _NUM_TICKS = 4
+#: Width that a letter has, or half of a Chinese character, at most on average.
+_CELL_WIDTH = 7.0
 #: Points that an axis of scores spans at least, so that equal scores are drawn as such.
 _LEAST_SPAN = 1.0
 
 
 class Mark(NamedTuple):
-    """A dot: its place, the colour of its model, what it says when pointed at, and what stands beside it."""
+    """A dot: its place, the style of its model, and what it says when pointed at."""
 
     x: float
     y: float
-    colour: int
+    style: str
     title: str
-    label: str = ""
     is_small: bool = False
 
-    @property
-    def is_right(self) -> bool:
-        """Whether the label must stand to the left of the dot."""
-        return self.x > (LEFT + RIGHT) / 2
+
+class Label(NamedTuple):
+    """A name beside a dot: where its text begins, in the middle of which height, and what it says."""
+
+    x: float
+    y: float
+    text: str
 
 
 class Line(NamedTuple):
     """A line through the means of a model, as SVG has it."""
 
     path: str
-    colour: int
+    style: str
 
 
 class Tick(NamedTuple):
@@ -60,6 +67,7 @@ class Plot:
         below: What the horizontal axis is.
         beside: What the vertical axis is.
         marks: Dots; means after the seeds, so that they lie above them.
+        labels: Names of the dots that have room for one.
         lines: Through the means.
         x_ticks: Names below.
         y_ticks: Names beside.
@@ -70,6 +78,7 @@ class Plot:
     below: str
     beside: str
     marks: tuple[Mark, ...]
+    labels: tuple[Label, ...]
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
@@ -84,9 +93,10 @@ def plots(evaluation: Evaluation) -> Iterator[Plot]:
             yield _epochs_plot(evaluation, task)
 
 
-def colour_of(evaluation: Evaluation, model: str) -> int:
-    """Give the number of a model's colour."""
-    return evaluation.models.index(model) % NUM_COLOURS
+def style_of(evaluation: Evaluation, model: str) -> str:
+    """Give the classes of a model's dots and lines: its colour, and whether that has come before."""
+    number = evaluation.models.index(model)
+    return f"c{number % NUM_COLOURS}{' again' if number >= NUM_COLOURS else ''}"
 
 
 def nice_ticks(low: float, high: float, number: int = _NUM_TICKS) -> list[float]:
@@ -113,22 +123,23 @@ def _epochs_plot(evaluation: Evaluation, task: str) -> Plot:
     x = _scale(-0.5, len(epochs) - 0.5, LEFT, RIGHT)
     seeds, means, lines, told = [], [], [], []
     for model in evaluation.models:
-        colour, path = colour_of(evaluation, model), []
+        style, path = style_of(evaluation, model), []
         for trial in evaluation.entries[model][task].trials:
             place = x(epochs.index(trial.epochs))
             for seed, value in trial.main.values.items():
                 title = f"{model}, {trial.epochs:g} epochs, seed {seed}: {points(value)}"
-                seeds.append(Mark(place, y(100 * value), colour, title, is_small=True))
+                seeds.append(Mark(place, y(100 * value), style, title, is_small=True))
             title = f"{model}, {trial.epochs:g} epochs: {points(trial.main.mean)}"
-            means.append(Mark(place, y(100 * trial.main.mean), colour, title))
+            means.append(Mark(place, y(100 * trial.main.mean), style, title))
             path.append(f"{place:.1f},{y(100 * trial.main.mean):.1f}")
             told.append(title)
-        lines.append(Line(" ".join(path), colour))
+        lines.append(Line(" ".join(path), style))
     return Plot(
         title=task_title(evaluation, task),
         below="epochs",
         beside="score",
         marks=(*seeds, *means),
+        labels=(),
         lines=tuple(line for line in lines if line.path),
         x_ticks=tuple(Tick(x(index), f"{value:g}") for index, value in enumerate(epochs)),
         y_ticks=tuple(Tick(y(value), f"{value:g}") for value in ticks),
@@ -179,10 +190,31 @@ def _scatter(
     for (model, value), place in zip(across.items(), places, strict=True):
         said = f"{model}: {scores[model]:.1f} at {shown(value)}"
         told.append(said)
-        marks.append(Mark(x(place), y(scores[model]), colour_of(evaluation, model), said, model))
+        marks.append(Mark(x(place), y(scores[model]), style_of(evaluation, model), said))
     x_ticks = _apart([Tick(x(place), shown(value)) for value, place in zip(across.values(), places, strict=True)])
     y_ticks = tuple(Tick(y(value), f"{value:g}") for value in ticks)
-    return Plot(title, below, beside, tuple(marks), (), x_ticks, y_ticks, "; ".join(told))
+    labels = tuple(_labels(marks, list(across)))
+    return Plot(title, below, beside, tuple(marks), labels, (), x_ticks, y_ticks, "; ".join(told))
+
+
+def _labels(marks: Sequence[Mark], names: Sequence[str]) -> Iterator[Label]:
+    """Give each dot its name to the right, to the left, above or below; none where it would lie upon something."""
+    taken = [(mark.x - 6, mark.x + 6, mark.y - 6, mark.y + 6) for mark in marks]
+    for mark, name in zip(marks, map(visible, names), strict=True):
+        width = _CELL_WIDTH * cell_len(name)
+        places = ((mark.x + 9, 0), (mark.x - 9 - width, 0), (mark.x - width / 2, -15), (mark.x - width / 2, 15))
+        for start, shift in places:
+            box = (start, start + width, mark.y + shift - 7, mark.y + shift + 7)
+            is_inside = box[0] >= LEFT and box[1] <= WIDTH and box[2] >= TOP - 14 and box[3] <= BOTTOM
+            if is_inside and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                yield Label(start, mark.y + shift, name)
+                break
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes, (left, right, top, bottom), have a point in common."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
 def _apart(ticks: Sequence[Tick], room: float = 56.0) -> tuple[Tick, ...]:

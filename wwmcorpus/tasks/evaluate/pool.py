@@ -7,6 +7,7 @@ they write their checkpoints, and the same command goes on from there.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -108,7 +109,8 @@ def _start(cell: Cell, num_threads: int) -> subprocess.Popen[bytes]:
 
 def _outcome(cell: Cell, status: int) -> Outcome:
     found = find_result(cell) if status == 0 else None
-    return found or f"exit status {status}: {_last_words(cell.folder / LOG_FILE)}"
+    ended = f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
+    return found or f"{ended}: {_last_words(cell.folder / LOG_FILE)}"
 
 
 def _last_words(log: Path) -> str:

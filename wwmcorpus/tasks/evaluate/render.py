@@ -25,12 +25,14 @@ class TextTable:
         header: Names of the columns.
         rows: As many cells each.
         note: What a reader must know of it.
+        is_text: Whether its cells are to be read, not compared.
     """
 
     title: str
     header: list[str]
     rows: list[list[str]]
     note: str = ""
+    is_text: bool = False
 
 
 def tables(evaluation: Evaluation) -> Iterator[TextTable]:
@@ -44,7 +46,7 @@ def tables(evaluation: Evaluation) -> Iterator[TextTable]:
     yield _trials_table(evaluation)
     if evaluation.failures:
         rows = [[cell, why] for cell, why in evaluation.failures.items()]
-        yield TextTable("Runs that failed", ["run", "why"], rows, "They are missing in every mean above.")
+        yield TextTable("Runs that failed", ["run", "why"], rows, "They are missing in every mean above.", is_text=True)
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
@@ -53,7 +55,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         if index:
             console.print()
         console.print(Text(table.title, style="bold"))
-        print_table(console, table.header, table.rows)
+        print_table(console, table.header, table.rows, table.is_text)
         if table.note:
             console.print(Text(table.note, style="dim"))
 
@@ -62,7 +64,7 @@ def markdown(evaluation: Evaluation) -> str:
     """Give the tables as Markdown."""
     lines = [f"# Evaluation: {evaluation.name}"]
     for table in tables(evaluation):
-        lines += ["", f"## {table.title}", "", *markdown_table(table.header, table.rows)]
+        lines += ["", f"## {table.title}", "", *markdown_table(table.header, table.rows, table.is_text)]
         lines += ["", table.note] if table.note else []
     return "\n".join([*lines, ""])
 
@@ -75,12 +77,17 @@ def scores_table(evaluation: Evaluation) -> TextTable:
         cells = [_best_cell(evaluation, model, task) for task in evaluation.tasks]
         rows.append([model, *cells, _NOTHING if mean is None else points(mean)])
     config = evaluation.config
-    epochs = ", ".join(f"{each:g}" for each in sorted(config["epochs"]))
-    how = "weights at the end of each run" if config["weights"] == "last" else "the best weights of each run"
-    note = (
-        f"Mean over {len(config['seeds'])} seeds ± sample standard deviation, in points of 100, on the validation "
-        f"examples; the best mean of {epochs} epochs (in brackets); {how}. The epochs are chosen on the same examples."
+    num_seeds, epochs = len(config["seeds"]), [f"{each:g}" for each in sorted(config["epochs"])]
+    note = "; ".join(
+        [
+            f"Mean over {num_seeds} seeds ± sample standard deviation" if num_seeds > 1 else "One seed",
+            "points of 100 on the validation examples",
+            "epochs in brackets" if len(epochs) == 1 else f"of {', '.join(epochs)} epochs those with the best mean",
+            "weights at the end of each run" if config["weights"] == "last" else "the best weights of each run",
+        ]
     )
+    is_chosen = len(epochs) > 1 or config["weights"] == "best"
+    note += ". What is best was chosen on the same examples." if is_chosen else "."
     return TextTable(
         "Scores", ["model", *(task_title(evaluation, task) for task in evaluation.tasks), "mean"], rows, note
     )

@@ -99,6 +99,9 @@ class EvaluateConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> EvaluateConfig:
         titles = [model.title for model in self.models]
+        for model in self.models:
+            if model.title in ("", ".", ".."):
+                raise ConfigError("a model has no name", value=model.model, where="models", fix="Give NAME=FOLDER.")
         for key, names in (("models", titles), ("seeds", self.seeds), ("epochs", self.epochs)):
             twice = [name for name, number in Counter(names).items() if number > 1]
             if twice:

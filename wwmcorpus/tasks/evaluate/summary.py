@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wwmcorpus.models.info import speed_ups
 from wwmcorpus.models.latency import Latency
 from wwmcorpus.models.parameters import Sizes
 from wwmcorpus.tasks.evaluate.cells import Cell, CellResult
@@ -130,8 +131,7 @@ class Evaluation:
         """Give how many times faster than the teacher a model is, by batch size; nothing without teacher or times."""
         if self.teacher is None or not self.latencies:
             return []
-        pairs = zip(self.latencies[self.teacher], self.latencies[model], strict=True)
-        return [slow.median_seconds / fast.median_seconds for slow, fast in pairs]
+        return speed_ups(self.latencies[self.teacher], self.latencies[model])
 
     def content(self) -> dict[str, Any]:
         """Give everything as plain values."""
