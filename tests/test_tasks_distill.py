@@ -381,6 +381,24 @@ def test_several_tasks_stopped_below_the_head(models, tmp_path, monkeypatch):
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
+def test_a_task_that_no_step_took_is_told(models, tmp_path, caplog):
+    (tmp_path / "few.tsv").write_text("label\ttext_a\n1\t好\n3\t坏\n", "utf-8")
+    text = (
+        'kind = "classification"\nfile_format = "tsv"\nlabels = ["0", "1"]\nvalidation = "few.tsv"\ntrain = "few.tsv"\n'
+    )
+    (tmp_path / "few.toml").write_text(text, "utf-8")
+    tasks = (
+        TaughtTask(task=str(tmp_path / "few.toml"), teacher=models["sentiment"]),
+        TaughtTask(task=sample("sentiment"), teacher=models["sentiment"]),
+    )
+    values = {"tasks": tasks, "student": models["student"], "stage": "prediction", "output": str(tmp_path / "out")}
+    runs.run_distill_task(DistillTaskConfig(**values, prediction=STAGE | {"epochs": 0.5}))
+    assert "no step had rows of few: its head has learned nothing" in caplog.text
+    data = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))["data"]
+    assert [data[name]["steps"] for name in ("few", "sample-sentiment")] == [0, 3]
+    assert (data["few"]["rejected"], data["few"]["validation_rejected"]) == ({"unknown_label": 1},) * 2
+
+
 def test_the_order_of_tasks_does_not_decide_the_learning_rate(models, tmp_path):
     """MiniRBT's table: 5e-5 on OCNLI, 1e-4 on others, for students narrower than 512."""
     folder = Path(sample("pairs")).parent

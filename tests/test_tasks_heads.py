@@ -6,11 +6,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from task_fakes import sample, similarity, tokenizer, write_model
-from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
+from transformers import (
+    AlbertConfig,
+    AlbertForMaskedLM,
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+)
 
+from wwmcorpus.align.tokenizers import save_tokenizer
 from wwmcorpus.errors import ConfigError
 from wwmcorpus.models.load import load_model
-from wwmcorpus.tasks import load_task
+from wwmcorpus.tasks import DistillTaskConfig, FinetuneConfig, load_task, runs
 from wwmcorpus.tasks.heads import load_task_model, load_teacher
 from wwmcorpus.training.heads import load_masked_lm
 
@@ -97,6 +106,32 @@ def test_the_right_class_with_other_outputs_is_told_apart(tmp_path):
     assert "not one of one output and problem_type 'regression'" in str(found.value)
     with pytest.raises(ConfigError, match="of 1 outputs and problem_type None, not one with an output for each label"):
         load_teacher(load_task(sample("sentiment")), str(tmp_path / "one"))
+
+
+def other_backbone(folder, kind, config_kind, **shape):
+    """A general model of another kind, with a tokenizer."""
+    kind(config_kind(vocab_size=len(tokenizer()), max_position_embeddings=256, **shape)).save_pretrained(folder)
+    save_tokenizer(tokenizer(), folder)
+    return str(folder)
+
+
+def test_models_whose_layers_have_no_numbers(tmp_path):
+    """DistilBERT and ALBERT learn a task; where attention is compared that is one message."""
+    small = {"n_layers": 2, "dim": 16, "n_heads": 2, "hidden_dim": 32}
+    models = [
+        other_backbone(tmp_path / "distilbert", DistilBertForMaskedLM, DistilBertConfig, **small),
+        other_backbone(tmp_path / "albert", AlbertForMaskedLM, AlbertConfig, embedding_size=8, **SHAPE),
+    ]
+    training = {"epochs": 0.1, "device": "cpu"}
+    for model in models:
+        for name in ("pairs", "names"):
+            values = {"task": sample(name), "model": model, "output": f"{model}-{name}", "training": training}
+            assert runs.run_finetune(FinetuneConfig(**values)).scores
+        taught = {"task": sample("pairs"), "teacher": f"{model}-pairs", "student": model, "output": f"{model}-student"}
+        with pytest.raises(ConfigError, match=r"attention of such a model cannot be compared.*attention_weight = 0"):
+            runs.run_distill_task(DistillTaskConfig(**taught, intermediate=training))
+        below = training | {"losses": {"attention_weight": 0.0}}
+        assert runs.run_distill_task(DistillTaskConfig(**taught, intermediate=below, prediction=training))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,11 @@ class TaskBatches:
             self._taken[task] += 1
             yield self._batch(task, first)
 
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """How many steps each task has had."""
+        return tuple(self._taken)
+
     def task_at(self, step: int) -> int:
         """Give the number of the task of a step."""
         drawn = int(key_of(_TASKS, self._seed, step)) / 2**64

@@ -60,8 +60,15 @@ class TaskData:
 
     def counts(self) -> dict[str, Any]:
         """Give how many rows there are, and what was left out."""
-        held_out = None if self.examples is None else len(self.examples)
-        return {"train": self.train.counts, "rejected": self.rejected, "validation_examples": held_out}
+        counts: dict[str, Any] = {"train": self.train.counts, "rejected": self.rejected, "validation_examples": None}
+        if self.examples is None or self.validation is None:
+            return counts
+        return counts | {
+            "validation_examples": len(self.examples),
+            "validation": self.validation.counts,
+            "validation_rejected": self.examples.rejected,
+            "validation_notes": self.examples.notes,
+        }
 
 
 def train_files(task: Task, source: TaskSource) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ _HEADS: dict[Kind, str] = {
 #: The problem type of a head that gives a number.
 _REGRESSION: Final = "regression"
 #: Names of heads inside those models.
-_HEAD_MODULES = ("classifier", "qa_outputs")
+_HEAD_MODULES = ("classifier", "pre_classifier", "qa_outputs")
 #: The MiniRBT table's exception: a student narrower than 512 on this task learns at this rate.
 _SMALL_RATES = {"ocnli": 5e-5}
 

@@ -62,7 +62,7 @@ class TaskObjective(Learning):
         student: A backbone with a head for each task.
         tasks: The tasks, in the student's order.
         losses: What it learns from teachers; None: from labels alone.
-        teachers: Their shapes are read here; None where there are none.
+        teachers: Of each task the first one's shape is read here; None where there are none.
         seed: Decides the projections' first weights.
         cached: Whether the batches carry the teachers' logits, so that no teacher runs.
     """
@@ -93,7 +93,8 @@ class TaskObjective(Learning):
             self.terms += [Term(prefix + term.name, term.weight, term.unit, term.schedule) for term in own]
             self._parts.append(part)
         if self.needs_attention:
-            for model in student.models:  # all of them: the layers that they share look at the first one's settings
+            # All of them: the layers that students share look at the first one's settings.
+            for model in (*student.models, *(teachers.first_of(number) for number in range(len(tasks)) if teachers)):
                 capture_attention(model)
 
     @property

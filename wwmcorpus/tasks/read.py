@@ -72,4 +72,6 @@ def read_examples(task: Task, path: str | PurePath, labelled: bool = True, to_le
     for reason, count in read.rejected.items():
         first_row = next(row for row in rejections if row.reason == reason)
         _log.warning("%s: %d left out: %s; the first: %s (%s)", path, count, reason, first_row.place, first_row.detail)
+    for note, count in read.notes.items():
+        _log.info("%s: %d %s", path, count, note.replace("_", " "))
     return read

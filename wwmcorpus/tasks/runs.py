@@ -5,8 +5,9 @@ Both go through the loop, the checkpoints and the metrics of general distillatio
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
     from transformers import PreTrainedTokenizerFast
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,8 @@ def _run(job: _Job, console: Console | None) -> TaskResult:
         if is_resumed:
             evaluation.restore(folder / METRICS_FILE)
         steps = trainer.run().step
+        taken = dict(zip((of.task.name for of in data), batches.taken, strict=True))
+        _warn_of_untaught(taken)
         step, main, scores = evaluation.best() or (None, None, None)
         result = TaskResult(job.output, steps, time.perf_counter() - started, step, scores, main)
         if is_main:
@@ -183,11 +188,21 @@ def _run(job: _Job, console: Console | None) -> TaskResult:
             for model, of in zip(student.models, data, strict=True):
                 place = folder / of.task.name if len(data) > 1 else folder
                 write_task_model(place, model, tokenizer, of, result, evaluation.history, job.recipe)
-            counts = {of.task.name: of.counts() for of in data}
+            counts = {of.task.name: of.counts() | {"steps": taken[of.task.name]} for of in data}
             write_run(folder, identity, {"made": result.content(), "data": counts})
             remove_folder(folder / CHECKPOINT_FOLDER)
     accelerator.wait_for_everyone()
     return result
+
+
+def _warn_of_untaught(taken: Mapping[str, int]) -> None:
+    for name, number in taken.items():
+        if not number:
+            _log.warning(
+                "no step had rows of %s: its head has learned nothing; raise epochs, or lower tau to take small tasks "
+                "more often",
+                name,
+            )
 
 
 def _objective(job: _Job, data: Sequence[TaskData], teachers: Teachers | None, cached: bool) -> TaskObjective:

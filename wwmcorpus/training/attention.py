@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.registry import Positions
 from wwmcorpus.training.relations import float32_product, mask_keys
 
@@ -50,10 +51,20 @@ def capture_attention(model: nn.Module) -> None:
     """Let a Hugging Face model hand over what its layers attend with, when called with ``captured={}``.
 
     The dictionary is filled with layer 1 to the last.
+
+    Raises:
+        ConfigError: the layers of such a model do not say which they are.
     """
     config: Any = model.config
     if config._attn_implementation == CAPTURING:
         return
+    if not any(hasattr(module, "layer_idx") for module in model.modules()):
+        raise ConfigError(
+            "the attention of such a model cannot be compared, its layers have no numbers",
+            value=config.model_type,
+            where="losses",
+            fix="Leave attention and relations out (attention_weight = 0), or take a BERT, an ELECTRA or a RoBERTa.",
+        )
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 

@@ -45,7 +45,8 @@ def forward_flops(config: Any, num_pieces: int, num_pairs: int, num_masked: int)
         num_pairs: Pairs of pieces that attend to each other: the sum of the squared lengths.
         num_masked: Positions at which the head runs: the masked ones, or all pieces; 0 where it does not.
     """
-    width, inner, vocabulary = config.hidden_size, config.intermediate_size, config.vocab_size
+    inner = config.hidden_dim if config.model_type == "distilbert" else config.intermediate_size
+    width, vocabulary = config.hidden_size, config.vocab_size
     layer = 2 * num_pieces * (4 * width**2 + 2 * width * inner) + 4 * num_pairs * width
     head = 2 * num_masked * (width**2 + width * vocabulary)
     return float(config.num_hidden_layers * layer + head)
