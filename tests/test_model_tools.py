@@ -112,7 +112,10 @@ def test_info_compares_with_the_teacher(classifier: Path) -> None:
     ratio = teacher.latencies[1].median_seconds / student.latencies[1].median_seconds
     assert row["speed-up, batch 2"] == f"{ratio:.1f}x"
     assert found.rows()[0][-1] == "1.0x"
-    assert json.loads(json.dumps(found.content()))[1]["sizes"]["num_backbone"] == student.sizes.num_backbone
+    told = json.loads(json.dumps(found.content()))
+    assert told[1]["sizes"]["num_backbone"] == student.sizes.num_backbone
+    assert told[0]["speed_ups"] == [1.0, 1.0]
+    assert told[1]["speed_ups"][1] == pytest.approx(ratio)
 
 
 def test_turns_alternate_and_quartiles_are_numpys() -> None:
@@ -236,6 +239,9 @@ def test_bad_models_are_one_clear_error(classifier: Path, tmp_path: Path) -> Non
         export_model(str(tmp_path / "small"), tmp_path / "out")
     with pytest.raises(ConfigError, match="the output exists already"):
         export_model(str(classifier), tmp_path / "two")
+    for folder in (".", ".."):
+        with pytest.raises(ConfigError, match="needs a name of its own"):
+            export_model(str(classifier), folder)
     config = json.loads((classifier / "config.json").read_text("utf-8"))
     for path in classifier.iterdir():
         (tmp_path / "two" / path.name).write_bytes(path.read_bytes())
@@ -269,7 +275,8 @@ def test_command_line(
     assert re.search(r"minirbt-h256 .*10\.35M \(\d+\.\d%\)", printed)
     assert "classifier (Linear)" in printed
     assert not call(monkeypatch, "model-info", "minirbt-h256", "--json")
-    assert json.loads(capsys.readouterr().out)[0]["sizes"]["without_embeddings"] == 4_804_352
+    assert json.loads(capsys.readouterr().out)[0]["sizes"]["num_without_embeddings"] == 4_804_352
     assert not call(monkeypatch, "export", str(classifier), "--output", str(tmp_path / "out"))
     assert "the same outputs on 32 texts" in capsys.readouterr().out
     assert call(monkeypatch, "export", str(tmp_path / "none"), "--output", str(tmp_path / "other")) == 2
+    assert call(monkeypatch, "model-info", "rbt3", "--latency", "--batch-size", "0") == 2

@@ -523,6 +523,13 @@ def test_no_file_that_is_read_is_written_over(tmp_path: Path, vectors_file: Path
     assert [path.name for path in tmp_path.iterdir()] == ["train.tsv"]
 
 
+def test_a_job_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
+    for gives in ({"vectors": str(tmp_path / "none.txt")}, {"model": str(tmp_path)}):
+        with pytest.raises((SourceError, ConfigError)):
+            augment(config("sentiment", tmp_path / "out.tsv", **gives))
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_the_report_and_what_goes_wrong(tmp_path: Path, vectors_file: Path, capsys) -> None:
     output = tmp_path / "out.tsv"
     again = config("sentiment", output, vectors=str(vectors_file))

@@ -513,7 +513,7 @@ def model_info(
     depth: Annotated[int, typer.Option(help="Depth of the counts by module; 0: none.", min=0)] = 2,
     latency: Annotated[bool, typer.Option("--latency", help="Also time the backbones, turn by turn.")] = False,
     batch_sizes: Annotated[
-        list[int] | None, typer.Option("--batch-size", help="Rows that are timed. Repeatable.")
+        list[int] | None, typer.Option("--batch-size", help="Rows that are timed. Repeatable.", min=1)
     ] = None,
     length: Annotated[int, typer.Option(help="Pieces of a row that is timed.", min=2)] = 128,
     threads: Annotated[int | None, typer.Option(help="Threads; all cores by default.", min=1)] = None,

@@ -30,6 +30,7 @@ from wwmcorpus.models.parameters import Sizes, sizes
 from wwmcorpus.models.tables import markdown_table
 from wwmcorpus.report.formats import count, size
 from wwmcorpus.training.heads import quiet_progress
+from wwmcorpus.training.results import check_named
 
 #: What a run may have put beside its model that others need: what was learned of a task, and its figures.
 _COPIED = ("task.json", "metrics.json")
@@ -115,6 +116,7 @@ def export_model(
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
     """Give a folder beside the target, which takes its name once all is written."""
+    check_named(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(
             "the output exists already", value=str(target), where="--output", fix="Name another folder, or delete it."

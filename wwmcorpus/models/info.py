@@ -87,7 +87,9 @@ class ModelComparison:
     def content(self) -> list[dict[str, Any]]:
         """Give plain values, a table for each model."""
         return [
-            asdict(model) | {"sizes": asdict(model.sizes) | {"without_embeddings": model.sizes.num_without_embeddings}}
+            asdict(model)
+            | {"sizes": asdict(model.sizes) | {"num_without_embeddings": model.sizes.num_without_embeddings}}
+            | {"speed_ups": speed_ups(self.models[0].latencies, model.latencies) if self.has_teacher else []}
             for model in self.models
         ]
 
@@ -104,7 +106,7 @@ class ModelComparison:
         row.append(size(model.sizes.size_bytes))
         row += [spread(each) for each in model.latencies]
         if self.has_teacher:
-            row += [f"{ratio:.1f}x" for ratio in speed_ups(self.models[0].latencies, model.latencies)]
+            row += map(times_as_fast, speed_ups(self.models[0].latencies, model.latencies))
         return row
 
 
@@ -154,6 +156,11 @@ def _info(name: str, model: PreTrainedModel, depth: int, times: Sequence[Latency
 def speed_ups(teacher: Sequence[Latency], model: Sequence[Latency]) -> list[float]:
     """Give how many times faster than the teacher a model is, by batch size: the ratio of the medians."""
     return [slow.median_seconds / fast.median_seconds for slow, fast in zip(teacher, model, strict=True)]
+
+
+def times_as_fast(ratio: float) -> str:
+    """Give a speed-up: ``4.1x``, or where it is none ``0.04x``."""
+    return f"{ratio:.{1 if ratio >= 1 else 2}f}x"
 
 
 def millions(number: int) -> str:

@@ -209,8 +209,8 @@ def _damage(output: Path) -> Iterator[None]:
         ) from None
 
 
-def check_free_or_run(output: Path) -> None:
-    """Raise ConfigError when a folder holds something that is no finished run, or has no name of its own."""
+def check_named(output: Path) -> None:
+    """Raise ConfigError when a folder has no name of its own, such as ``.`` or ``..``."""
     if output.name in ("", ".."):
         raise ConfigError(
             "the output needs a name of its own: it is written beside it first",
@@ -218,6 +218,11 @@ def check_free_or_run(output: Path) -> None:
             where="output",
             fix="Name a folder that is not there yet.",
         )
+
+
+def check_free_or_run(output: Path) -> None:
+    """Raise ConfigError when a folder holds something that is no finished run, or has no name of its own."""
+    check_named(output)
     if output.exists() and not (output / RUN_FILE).is_file() and (not output.is_dir() or any(output.iterdir())):
         raise ConfigError(
             "the output exists already",

@@ -13,7 +13,8 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,26 +110,33 @@ def augment(config: AugmentConfig, progress: Progress | None = None) -> Augmente
     task = load_task(config.task)
     fields = checked_fields(task, config.fields)
     examples = task.read(config.input, to_learn=True)
-    folder = output.with_name(f".{output.name}.work")
-    with disk_errors(output):
-        make_folder(folder)
-        with folder_lock(folder, "wwmcorpus augment"):
-            chunks = _chunks(config, task, examples, fields, folder)
-            _run(config, chunks, folder, progress)
-            counts: Counter[str] = Counter()
-            write_examples(task, output, _with_variants(examples, chunks, folder, counts))
-            made = Augmented(
-                str(output), len(examples), counts.pop("variants"), dict(sorted(counts.items())), examples.rejected
-            )
-            facts = {"config": config.values(), "input_sha256": file_sha256(Path(config.input))}
-            write_json(
-                output.with_name(f"{output.name}.json"),
-                facts
-                | {"num_examples": made.num_examples}
-                | {"num_variants": made.num_variants, "counts": made.counts, "rejected": made.rejected},
-            )
-        remove_folder(folder)
+    with disk_errors(output), _working_folder(output) as folder:
+        chunks = _chunks(config, task, examples, fields, folder)
+        _run(config, chunks, folder, progress)
+        counts: Counter[str] = Counter()
+        write_examples(task, output, _with_variants(examples, chunks, folder, counts))
+        made = Augmented(
+            str(output), len(examples), counts.pop("variants"), dict(sorted(counts.items())), examples.rejected
+        )
+        facts = {name: value for name, value in asdict(made).items() if name != "path"}
+        facts |= {"config": config.values(), "input_sha256": file_sha256(Path(config.input))}
+        write_json(output.with_name(f"{output.name}.json"), facts)
     return made
+
+
+@contextmanager
+def _working_folder(output: Path) -> Iterator[Path]:
+    """Give the folder of what is done, to this process alone; of a job that fails it stays if a chunk of it is done."""
+    folder = output.with_name(f".{output.name}.work")
+    make_folder(folder)
+    with folder_lock(folder, "wwmcorpus augment"):
+        try:
+            yield folder
+        except BaseException:
+            if not any(folder.glob("chunk-*")):
+                remove_folder(folder)
+            raise
+        remove_folder(folder)
 
 
 def _check_other_files(config: AugmentConfig) -> None:

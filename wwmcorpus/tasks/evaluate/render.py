@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from wwmcorpus.models.info import millions, spread
+from wwmcorpus.models.info import millions, spread, times_as_fast
 from wwmcorpus.models.tables import markdown_table, print_table
 from wwmcorpus.report.formats import size
 from wwmcorpus.tasks.evaluate.summary import Evaluation, Spread, Trial
@@ -152,7 +152,7 @@ def _models_table(evaluation: Evaluation) -> TextTable:
             share = "" if teacher is None else f" ({number / getattr(evaluation.sizes[teacher], key):.1%})"
             row.append(f"{millions(number)}{share}")
         row += [size(own.size_bytes), *map(spread, evaluation.latencies.get(model, ()))]
-        rows.append([*row, *(f"{ratio:.1f}x" for ratio in evaluation.speed_ups(model))])
+        rows.append([*row, *map(times_as_fast, evaluation.speed_ups(model))])
     note = "Parameters of the backbone with its pooler, without heads; size of the whole model before fine-tuning."
     if timed:
         note += (
