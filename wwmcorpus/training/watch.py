@@ -137,5 +137,5 @@ class Watch:
         raise TrainingError(
             f"the loss is {loss}, the gradient norm {norm}",
             where=f"step {step + 1}, rows {shown}",
-            fix="Lower optimiser.learning_rate, or look at these rows.",
+            fix="Lower the learning rate, or look at these rows.",
         )
