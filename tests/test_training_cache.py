@@ -10,7 +10,7 @@ from wwmcorpus.errors import ConfigError, TrainingError
 from wwmcorpus.training.heads import micro_batches
 from wwmcorpus.training.objective import Objective
 from wwmcorpus.training.settings import DistillLosses, Optimiser, Training
-from wwmcorpus.training.teacher_cache import TeacherCache, rows_of
+from wwmcorpus.training.teacher_cache import TeacherCache, model_sha256, rows_of
 from wwmcorpus.training.trainer import Trainer
 from wwmcorpus.training.unpadded import joined_rows
 
@@ -84,6 +84,23 @@ def test_the_cache_of_another_run_is_refused_with_both_sides(tmp_path):
         TeacherCache(tmp_path, {"teacher": "bb", "masking": {"probability": 0.3}}, 4)
     with pytest.raises(ConfigError, match="top_k was 4, now 5"):
         TeacherCache(tmp_path, {"teacher": "aa", "masking": {"probability": 0.15}}, 5)
+
+
+def test_a_teacher_is_known_by_its_weights_and_its_shape():
+    """The same weights with other heads or another activation give other logits; their place changes nothing."""
+    known = {model_sha256(tiny(TEACHER))}
+    for name, value in {"num_attention_heads": 8, "hidden_act": "relu", "layer_norm_eps": 1e-3}.items():
+        model = tiny(TEACHER)
+        assert getattr(model.config, name) != value
+        setattr(model.config, name, value)
+        known.add(model_sha256(model))
+    assert len(known) == 4
+    moved = tiny(TEACHER)
+    moved.config.name_or_path = "elsewhere"
+    assert model_sha256(moved) in known
+    with torch.no_grad():
+        moved.bert.embeddings.word_embeddings.weight[0, 0] += 1
+    assert model_sha256(moved) not in known
 
 
 def test_a_file_that_is_no_cache(tmp_path):

@@ -7,7 +7,6 @@ step, in an order of their own. A run that was stopped then finds the same numbe
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +29,6 @@ from wwmcorpus.tasks.heads import load_teacher
 from wwmcorpus.tasks.predict import predict_logits
 from wwmcorpus.tasks.settings import TaughtTask
 from wwmcorpus.training.teacher_cache import model_sha256
-
-#: Values of a model's configuration that say where it came from.
-_NOT_CONTENT = ("_name_or_path", "transformers_version")
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +108,7 @@ def cached_logits(
     """
     seen = hashlib.sha256(f"{fingerprint(features)} {precision} {teachers.weights[number]}".encode())
     for model in teachers.models[number]:
-        seen.update(f"{model_sha256(model)} {_shape(model)}".encode())
+        seen.update(model_sha256(model).encode())
     path = folder / f"{seen.hexdigest()[:32]}.npy"
     try:
         if not path.is_file():
@@ -127,12 +123,6 @@ def cached_logits(
             f"the cache of the teacher cannot be used: {error}", where=str(path), fix="Name another folder."
         ) from None
     return kept
-
-
-def _shape(model: PreTrainedModel) -> str:
-    """Give what decides the numbers of a model beside its weights: heads, activation and so on."""
-    values = model.config.to_dict()
-    return json.dumps({key: values[key] for key in sorted(values) if key not in _NOT_CONTENT}, default=str)
 
 
 def check_vocabulary(name: str, vocabulary: Vocabulary) -> None:

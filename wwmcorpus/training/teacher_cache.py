@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from wwmcorpus.errors import ConfigError, TrainingError, differences
 from wwmcorpus.training.cuts import row_lengths
@@ -33,6 +34,8 @@ from wwmcorpus.training.objective import Objective
 _PATIENCE_SECONDS = 60.0
 _FILE = "teacher_logits.sqlite"
 _FORMAT = 1
+#: Values of a model's configuration that say where it came from.
+_NOT_CONTENT = ("_name_or_path", "transformers_version")
 
 #: Logits (M, K) float32 and pieces (M, K) int64 of the masked positions of some rows.
 Kept = tuple[Tensor, Tensor]
@@ -72,9 +75,10 @@ def rows_of(batch: MicroBatch) -> Rows:
     return Rows(keys, np.diff(cuts).tolist())
 
 
-def model_sha256(model: nn.Module) -> str:
-    """Give the sha256 of a model's weights, wherever they came from."""
-    digest = hashlib.sha256()
+def model_sha256(model: PreTrainedModel) -> str:
+    """Give the sha256 of what decides a model's numbers: weights, and heads, activation and so on; not their place."""
+    values = {key: value for key, value in model.config.to_dict().items() if key not in _NOT_CONTENT}
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
