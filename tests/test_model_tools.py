@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModel,
@@ -23,7 +24,7 @@ from transformers import (
 
 from wwmcorpus import cli
 from wwmcorpus.align import load_tokenizer
-from wwmcorpus.errors import ConfigError, TrainingError
+from wwmcorpus.errors import ConfigError, CorpusError, TrainingError
 from wwmcorpus.models import export
 from wwmcorpus.models.compare import Distance, distance
 from wwmcorpus.models.export import export_model
@@ -193,18 +194,43 @@ def test_a_copy_that_is_too_far_off_is_no_export(
     classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = Distance(largest=0.5, relative=0.07, agreement=0.9, num_rows=4)
-    far.check("model_int8.onnx", 0.07, "here")
-    Distance(largest=0.01, relative=0.5, agreement=1.0, num_rows=4).check("what hardly varies", 0.05, "here")
+    far.check("model_int8.onnx", 0.07)
+    Distance(largest=0.01, relative=0.5, agreement=1.0, num_rows=4).check("what hardly varies", 0.05)
 
     def too_far(*_: object, **__: object) -> None:
-        far.check("model_int8.onnx", 0.05, "here")
+        far.check("model_int8.onnx", 0.05, "--int8-tolerance")
 
     monkeypatch.setattr(export, "export_onnx", too_far)
-    with pytest.raises(TrainingError, match=r"model_int8\.onnx does not give .*90\.0% .* the same; 0\.05 is allowed"):
+    with pytest.raises(
+        TrainingError,
+        match=r"model_int8\.onnx does not give .*90\.0% .* the same; 0\.05 is allowed .*raise --int8-tolerance",
+    ):
         export_model(str(classifier), tmp_path / "out", onnx=True)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(TrainingError, match="nan"):
-        Distance(math.nan, math.nan, None, 4).check("a copy", 0.05, "here")
+        Distance(math.nan, math.nan, None, 4).check("a copy", 0.05)
+
+
+def test_a_disk_that_takes_no_more_is_one_message(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(BertForSequenceClassification, "save_pretrained", full)
+    with pytest.raises(CorpusError, match=r"cannot be written: .*No space left on device.*export again"):
+        export_model(str(classifier), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_counts_a_pooler_that_the_model_lacks_apart(tmp_path: Path) -> None:
+    made = export_model(str(saved(tmp_path / "run", BertForQuestionAnswering)), tmp_path / "out")
+    assert made.sizes.num_parameters < made.sizes.num_backbone  # two numbers for the head, 16 x 16 + 16 for the pooler
+    card = (made.folder / "README.md").read_text("utf-8")
+    assert f"of the backbone with a pooler, as published sizes count: {made.sizes.num_backbone:,}" in card
+    earlier = card.replace("with a pooler, as published sizes count", "with its pooler, without heads")
+    (made.folder / "README.md").write_text(earlier, "utf-8")
+    assert (export_model(str(made.folder), tmp_path / "again").folder / "README.md").read_text("utf-8") == card
 
 
 def test_distance_by_hand() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from task_fakes import fails_at, stops_at, write_model
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification
 
@@ -487,6 +488,15 @@ def test_a_disk_that_takes_no_more_is_one_message(
     monkeypatch.setattr(pool, "_run_here", full)
     with pytest.raises(CorpusError, match=r"cannot be written: No space left on device.*goes on where it stopped"):
         job.evaluate(settings(models, tmp_path / "out", latency=False))
+    monkeypatch.undo()
+
+    def too_full(*_: Any, **__: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    alone = {"models": [str(models / "little")], "teacher": None, "epochs": (1.0,), "seeds": (0,)}
+    monkeypatch.setattr(BertForSequenceClassification, "save_pretrained", too_full)
+    with pytest.raises(TrainingError, match="the first: the output cannot be written: I/O error: No space left"):
+        job.evaluate(settings(models, tmp_path / "other", latency=False, **alone))
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(CorpusError, match=r"cannot be written: .*\(.*file/out\)"):
         job.evaluate(settings(models, tmp_path / "file" / "out", latency=False))

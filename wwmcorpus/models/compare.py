@@ -49,17 +49,18 @@ class Distance:
         same = "" if self.agreement is None else f", {self.agreement:.1%} of best guesses the same"
         return f"{self.relative:.2g} of the spread off, largest difference {self.largest:.2g}{same}"
 
-    def check(self, what: str, tolerance: float, where: str) -> None:
+    def check(self, what: str, tolerance: float, setting: str | None = None) -> None:
         """Raise TrainingError when ``relative`` is larger than ``tolerance``, or not a number.
 
+        ``setting`` is what the tolerance can be raised with, if it can.
         A largest difference of ``tolerance`` / 5 passes too: a model that says nearly the same of every text has no
         spread to measure by.
         """
         if not (self.relative <= tolerance or self.largest <= tolerance / 5):
             raise TrainingError(
                 f"{what} does not give what the original gives: {self.summary()}; {tolerance:g} is allowed",
-                where=where,
-                fix="Export without it, or raise the tolerance.",
+                where="sample texts",
+                fix="Export without ONNX." if setting is None else f"Export without ONNX, or raise {setting}.",
             )
 
 

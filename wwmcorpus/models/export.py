@@ -21,7 +21,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from wwmcorpus.align import load_tokenizer
 from wwmcorpus.align.tokenizers import save_tokenizer
 from wwmcorpus.errors import ConfigError, TrainingError
-from wwmcorpus.files import make_folder, move, remove_folder, write_json
+from wwmcorpus.files import disk_errors, make_folder, move, remove_folder, write_json
 from wwmcorpus.models.compare import encode_texts, outputs_of, sample_texts
 from wwmcorpus.models.info import spread
 from wwmcorpus.models.load import load_model, only_errors
@@ -29,6 +29,7 @@ from wwmcorpus.models.onnx import INT8_TOLERANCE, OnnxExport, export_onnx
 from wwmcorpus.models.parameters import Sizes, sizes
 from wwmcorpus.models.tables import markdown_table
 from wwmcorpus.report.formats import count, size
+from wwmcorpus.training.export import write_weights
 from wwmcorpus.training.heads import quiet_progress
 from wwmcorpus.training.results import check_named
 
@@ -38,7 +39,7 @@ ONNX_FOLDER = "onnx"
 _CARD = "README.md"
 #: What an export before this one added to the card.
 _ADDED = re.compile(
-    r"^## Size\n\n- weights: .*\n- of the backbone with its pooler, .*\n+"
+    r"^## Size\n\n- weights: .*\n- of the backbone with .*\n+"
     r"|^## ONNX\n\nInputs of any batch size and length\. .*\n\n(?:\|.*\n)+\n*",
     re.MULTILINE,
 )
@@ -88,6 +89,7 @@ def export_model(
         ConfigError: there is no such model or tokenizer, they do not fit each other, or the output is taken.
         TrainingError: the folder, opened again, or an ONNX file does not give what the model gives.
         MissingExtraError: a package of the extra ``onnx`` is not installed.
+        CorpusError: the disk does not take what is written.
     """
     target = Path(output)
     model, tokenizer = load_model(source), load_tokenizer(source)
@@ -100,8 +102,7 @@ def export_model(
     texts = sample_texts()
     batch = encode_texts(texts, tokenizer, model)
     with _staged(target) as folder:
-        with quiet_progress():
-            model.save_pretrained(folder)
+        write_weights(folder, model)
         save_tokenizer(tokenizer, folder)
         _copy(Path(source), folder)
         _check_copy(model, texts, batch, folder)
@@ -122,13 +123,14 @@ def _staged(target: Path) -> Iterator[Path]:
             "the output exists already", value=str(target), where="--output", fix="Name another folder, or delete it."
         )
     attempt = target.with_name(f".{target.name}.exporting")
-    remove_folder(attempt)
-    make_folder(attempt)
-    try:
-        yield attempt
-        move(attempt, target)
-    finally:
+    with disk_errors(target, "Is the disk full, or the folder read-only? Mend that, and export again."):
         remove_folder(attempt)
+        make_folder(attempt)
+        try:
+            yield attempt
+            move(attempt, target)
+        finally:
+            remove_folder(attempt)
 
 
 def _copy(source: Path, folder: Path) -> None:
@@ -189,7 +191,7 @@ def _write_card(path: Path, made: Exported) -> None:
     found = made.sizes
     counts = [
         f"- weights: {count(found.num_parameters)}",
-        f"- of the backbone with its pooler, without heads: {count(found.num_backbone)}, "
+        f"- of the backbone with a pooler, as published sizes count: {count(found.num_backbone)}, "
         f"{count(found.num_without_embeddings)} of them without embeddings",
     ]
     lines = [text, "", "## Size", "", *counts, ""]

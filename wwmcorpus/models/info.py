@@ -75,7 +75,7 @@ class ModelComparison:
 
     def note(self) -> str:
         """Give one line that says how the times were measured and what is counted; without times the latter only."""
-        counted = "backbone: with its pooler, without heads, as published sizes have it"
+        counted = "backbone: with a pooler even where the model has none, without heads, as published sizes have it"
         times = self.models[0].latencies
         if not times:
             return counted

@@ -104,9 +104,9 @@ def export_onnx(
         _write_plain(model, batch, list(original), plain)
         _write_int8(plain, int8)
     found = {}
-    for path, tolerance in ((plain, FP32_TOLERANCE), (int8, int8_tolerance)):
+    for path, tolerance, setting in ((plain, FP32_TOLERANCE, None), (int8, int8_tolerance, "--int8-tolerance")):
         found[path] = distance(original, run_onnx(path, batch), batch["attention_mask"].numpy())
-        found[path].check(path.name, tolerance, str(folder))
+        found[path].check(path.name, tolerance, setting)
     times = _times(model, {path.name: path for path in (plain, int8)}, batch, batch_sizes, length, seconds)
     plain_file, int8_file = (
         OnnxFile(path, path.stat().st_size, found[path], tolerance, times[path.name])

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from transformers import PreTrainedModel
 
 from wwmcorpus.align.tokenizers import save_tokenizer
-from wwmcorpus.files import make_folder, write_json
+from wwmcorpus.files import disk_errors, make_folder, write_json
 from wwmcorpus.tasks.data import TaskData
-from wwmcorpus.training.heads import quiet_progress
+from wwmcorpus.training.export import write_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -91,16 +91,20 @@ def write_task_model(
     history: Sequence[tuple[int, float, dict[str, float]]],
     recipe: Mapping[str, Any],
 ) -> None:
-    """Write a model as transformers reads it, and beside it ``task.json``, ``metrics.json`` and a card."""
-    make_folder(folder)
-    with quiet_progress():
-        model.save_pretrained(folder)
-    save_tokenizer(tokenizer, folder)
-    write_json(folder / TASK_FILE, data.content())
+    """Write a model as transformers reads it, and beside it ``task.json``, ``metrics.json`` and a card.
+
+    Raises:
+        CorpusError: the disk does not take it.
+    """
     evaluations = [{"step": step, "main": main, "scores": scores} for step, main, scores in history]
     made = {"best_step": result.best_step, "scores": dict(result.scores or {}), "main": result.main}
-    write_json(folder / SCORES_FILE, made | {"main_metric": data.task.main_metric, "evaluations": evaluations})
-    (folder / "README.md").write_text(_card(model, data, result, recipe), encoding="utf-8")
+    with disk_errors(folder):
+        make_folder(folder)
+        write_weights(folder, model)
+        save_tokenizer(tokenizer, folder)
+        write_json(folder / TASK_FILE, data.content())
+        write_json(folder / SCORES_FILE, made | {"main_metric": data.task.main_metric, "evaluations": evaluations})
+        (folder / "README.md").write_text(_card(model, data, result, recipe), encoding="utf-8")
 
 
 def _card(model: PreTrainedModel, data: TaskData, result: TaskResult, recipe: Mapping[str, Any]) -> str:

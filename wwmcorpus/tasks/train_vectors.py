@@ -18,7 +18,7 @@ from pydantic import Field
 from wwmcorpus.config import Config
 from wwmcorpus.corpus import Corpus, open_corpus
 from wwmcorpus.errors import CorpusError, MissingExtraError
-from wwmcorpus.files import check_output_file, whole_file
+from wwmcorpus.files import check_output_file, disk_errors, make_folder, whole_file
 
 _log = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 4096
@@ -130,7 +130,8 @@ def train_vectors(config: VectorTraining) -> TrainedVectors:
     """Learn word vectors from a corpus and write them in word2vec's text format.
 
     Raises:
-        CorpusError: there is no corpus, no word of it is frequent enough, or the output is there already.
+        CorpusError: there is no corpus, no word of it is frequent enough, the output is there already, or the disk
+            does not take it.
         MissingExtraError: gensim is not installed.
     """
     try:
@@ -158,9 +159,10 @@ def train_vectors(config: VectorTraining) -> TrainedVectors:
             fix="Take a larger corpus, or lower min_count.",
         )
     model.train(words, total_examples=model.corpus_count, epochs=config.epochs)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(output, "w") as file:
-        file.write(f"{len(model.wv)} {config.dimensions}\n")
-        for word in model.wv.index_to_key:
-            file.write(f"{word} {' '.join(f'{number:.6g}' for number in model.wv[word].tolist())}\n")
+    with disk_errors(output, "Is the disk full, or the folder read-only? Mend that, and run the command again."):
+        make_folder(output.parent)
+        with whole_file(output, "w") as file:
+            file.write(f"{len(model.wv)} {config.dimensions}\n")
+            for word in model.wv.index_to_key:
+                file.write(f"{word} {' '.join(f'{number:.6g}' for number in model.wv[word].tolist())}\n")
     return TrainedVectors(str(output), len(model.wv), config.dimensions, counts)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from transformers import BertForMaskedLM
+from transformers import BertForMaskedLM, PreTrainedModel
 
 from wwmcorpus.files import disk_errors, folder_lock, make_folder, move
 from wwmcorpus.training.evaluate import Figures
@@ -43,8 +43,8 @@ def staged_folder(output: Path, is_main: bool = True) -> Iterator[Path]:
         move(partial, output)
 
 
-def write_model(folder: Path, model: BertForMaskedLM, tokenizer_folder: Path) -> None:
-    """Write weights (safetensors), configuration and tokenizer files into a folder.
+def write_weights(folder: Path, model: PreTrainedModel) -> None:
+    """Write weights (safetensors) and configuration into a folder.
 
     Raises:
         OSError: the disk is full, say.
@@ -54,6 +54,15 @@ def write_model(folder: Path, model: BertForMaskedLM, tokenizer_folder: Path) ->
             model.save_pretrained(folder)
     except SafetensorError as error:
         raise OSError(str(error)) from error
+
+
+def write_model(folder: Path, model: BertForMaskedLM, tokenizer_folder: Path) -> None:
+    """Write weights, configuration and tokenizer files into a folder.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    write_weights(folder, model)
     for path in sorted(tokenizer_folder.iterdir()):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
