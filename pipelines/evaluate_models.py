@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from recipe import read_arguments
+from recipe import read_arguments, run
 from rich.console import Console
 
 from wwmcorpus import jobs
@@ -17,4 +17,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,11 +1,13 @@
-"""What the recipes share: a configuration file and overrides from the command line."""
+"""What the recipes share: a configuration file and overrides from the command line, and how errors are told."""
 
 import argparse
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wwmcorpus.config import C, load_config
+from wwmcorpus.errors import WwmcorpusError
 
 
 def read_arguments(kind: type[C], default: Path, arguments: Sequence[str] | None = None) -> C:
@@ -24,3 +26,12 @@ def read_arguments(kind: type[C], default: Path, arguments: Sequence[str] | None
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     return load_config(kind, given.config, given.set)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a recipe. An error of the package is a message and an exit status, as on the command line of the package."""
+    try:
+        main()
+    except WwmcorpusError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_status)

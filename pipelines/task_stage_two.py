@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from recipe import read_arguments
+from recipe import read_arguments, run
 
 from wwmcorpus import DistillTaskConfig, jobs
 
@@ -14,4 +14,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import runpy
 import sys
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from transformers import BertForMaskedLM
 
 from wwmcorpus import cli, open_corpus
+from wwmcorpus.errors import ConfigError
 from wwmcorpus.training.settings.presets import read_preset
 
 PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
@@ -112,3 +114,18 @@ def test_the_published_two_stages(runs: Path, tmp_path: Path, monkeypatch: pytes
     made = json.loads((tmp_path / "two" / "student" / "run.json").read_text("utf-8"))["identity"]["config"]
     assert (made["losses"]["temperature"], made["optimiser"]["clip"]) == (8.0, "student")
     assert made["masking"]["random_from"] == "vocabulary"
+
+
+RECIPES = sorted(path.stem for path in PIPELINES.glob("*.py") if path.stem != "recipe")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_an_error_is_a_message(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    monkeypatch.setattr(sys, "argv", [name, "--set", "nonsense=1"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(PIPELINES / f"{name}.py"), run_name="__main__")
+    assert ended.value.code == ConfigError.exit_status
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert "nonsense" in told
