@@ -29,10 +29,8 @@ from wwmcorpus.models.load import load_model
 from wwmcorpus.models.onnx import OnnxExport, export_onnx
 from wwmcorpus.tasks.declaration import Task
 from wwmcorpus.tasks.encode import encode
-from wwmcorpus.tasks.examples import Examples
-from wwmcorpus.tasks.features import Features
 from wwmcorpus.tasks.forward import TaskRows, forward_task
-from wwmcorpus.tasks.predict import predict_logits
+from wwmcorpus.tasks.predict import predict_logits, score_logits
 
 PACKAGES = ("torch", "transformers", "onnx", "onnxruntime", "numpy")
 Logits = list[np.ndarray[Any, np.dtype[np.float32]]]
@@ -85,7 +83,7 @@ def measured(source: Path, path: Path, seconds: float) -> dict[str, Any]:
         "kinds": {
             name: {
                 "bytes": sizes[name],
-                "scores": scored(task, own, rows, examples),
+                "scores": score_logits(task, own, rows, examples),
                 "distance": None if name == "torch" else distance(logits["torch"], own),
                 "latencies": times_of(files, name),
             }
@@ -113,12 +111,6 @@ def in_onnx(path: Path) -> Callable[[TaskRows], Tensor]:
         return made[0] if made[0].dim() == 3 else made[0].unsqueeze(1)
 
     return run
-
-
-def scored(task: Task, logits: Logits, rows: Features, examples: Examples) -> dict[str, float]:
-    """Give the task's metrics."""
-    is_of_rows = task.kind in ("classification", "regression")
-    return task.metrics(task.predictions([row[0] if is_of_rows else row for row in logits], rows, examples), examples)
 
 
 def distance(original: Logits, copy: Logits) -> dict[str, float]:

@@ -8,7 +8,9 @@ TEACHER and STUDENT are general models of one vocabulary, such as ``two_stage.py
 and the number of training rows, or questions, that are taken from the beginning. For each task and seed five runs: the
 teacher is fine-tuned (once, with the first seed); the student is fine-tuned; TinyBERT's two stages distil it on the
 examples; the same on the examples and ``--variants`` variants of each; and, as a control, the student from random
-weights is fine-tuned. All runs of the student take the same number of steps. Scores are those of the best evaluation on
+weights is fine-tuned. Then the teacher and the students that were fine-tuned with each seed are teachers together: the
+score of their averaged logits, and the student distilled from those. All runs of the student take the same number of
+steps. Scores are those of the best evaluation on
 the development file, which is what is published of these tasks, so all are a little too good, alike.
 
 Every finished run stays in the work folder and is not run again; results/task_road.json is written after each.
@@ -20,7 +22,7 @@ import argparse
 import gzip
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -33,9 +35,13 @@ from wwmcorpus import DistillTaskConfig, FinetuneConfig, load_tokenizer
 from wwmcorpus.align.tokenizers import save_tokenizer
 from wwmcorpus.tasks.augment.job import augment
 from wwmcorpus.tasks.augment.settings import AugmentConfig
+from wwmcorpus.tasks.data import read_data
 from wwmcorpus.tasks.declaration import load_task
+from wwmcorpus.tasks.predict import predict_logits, score_logits
 from wwmcorpus.tasks.results import TaskStages
 from wwmcorpus.tasks.runs import run_distill_task, run_finetune
+from wwmcorpus.tasks.settings import TaughtTask
+from wwmcorpus.tasks.teachers import Teachers
 
 PACKAGES = ("torch", "transformers", "accelerate", "numpy")
 #: Lines of the table, in order.
@@ -45,6 +51,8 @@ NAMES = {
     "finetune": "student, fine-tuned",
     "distill": "student, distilled",
     "augment": "student, distilled on variants too",
+    "average": "teacher and fine-tuned students, averaged",
+    "ensemble": "student, distilled from these",
 }
 Scores = dict[str, dict[int, dict[str, float]]]
 
@@ -77,7 +85,7 @@ def main() -> None:
     arguments.add_argument("--epochs", type=float, default=6.0, help="of the student, both stages; the teacher: half")
     arguments.add_argument("--variants", type=int, default=1, help="of each example; so many epochs the fewer over all")
     arguments.add_argument("--learning-rate", type=float, default=1e-3, help="of the student; the teacher's: a third")
-    arguments.add_argument("--minutes", type=float, help="begin no run after so many")
+    arguments.add_argument("--minutes", type=float, help="begin no run after so many; 0: only tell what is there")
     arguments.add_argument("--result", default="task_road", help="name of the file in results/")
     given = arguments.parse_args()
     begin, done = time.monotonic(), {}
@@ -86,17 +94,22 @@ def main() -> None:
         taken = first_rows(name, Path(train), rows, given.work)
         place = Place(name, taken, Path(validation), given.work / name, length)
         done[name] = {key: {} for key in NAMES}
-        for seed in given.seeds:
-            for key in NAMES:
-                if key == "teacher" and seed != given.seeds[0]:
-                    continue
-                if given.minutes is not None and time.monotonic() - begin > 60 * given.minutes:
-                    print(f"{name}, {key}, seed {seed} and what follows: left out after {given.minutes} minutes")
-                    break
-                done[name][key][seed] = run(key, place, seed, given)
-                print(f"{name}, {NAMES[key]}, seed {seed}: {done[name][key][seed]}", flush=True)
-                write_result(given.result, report(done, given))
+        for key, seed in order(given.seeds):
+            is_late = given.minutes is not None and time.monotonic() - begin >= 60 * given.minutes
+            if is_late and not all(map(is_finished, needed(key, seed, place, given))):
+                print(f"{name}, {NAMES[key]}, seed {seed}: left out after {given.minutes} minutes")
+                continue
+            done[name][key][seed] = run(key, place, seed, given)
+            print(f"{name}, {NAMES[key]}, seed {seed}: {done[name][key][seed]}", flush=True)
+            write_result(given.result, report(done, given))
         print("\n".join(table(name, done[name])), flush=True)
+
+
+def order(seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Give lines of the table and seeds in an order in which every teacher is there."""
+    alone = [(key, seed) for seed in seeds for key in ("random", "finetune", "distill", "augment")]
+    together = [("ensemble", seed) for seed in seeds]
+    return [("teacher", seeds[0]), *alone, ("average", seeds[0]), *together]
 
 
 def first_rows(task: str, path: Path, rows: str, work: Path) -> Path:
@@ -124,10 +137,13 @@ def suffix(path: Path) -> str:
 
 def run(key: str, place: Place, seed: int, given: argparse.Namespace) -> dict[str, float]:
     """Run one line of the table with one seed, or find it; give its scores."""
-    kind = f"augment_{given.variants}" if key == "augment" else key
-    folder = place.work / (key if key == "teacher" else f"{kind}_{seed}")
-    if key in ("distill", "augment"):
-        return distilled(place, folder, seed, given, variants_of(place, given) if key == "augment" else None)
+    folder = folder_of(key, seed, place, given)
+    if key == "average":
+        return averaged(place, given)
+    if key in ("distill", "augment", "ensemble"):
+        teachers = all_teachers(place, given) if key == "ensemble" else [place.work / "teacher"]
+        train = variants_of(place, given) if key == "augment" else None
+        return distilled(place, folder, teachers, seed, given, train)
     model = {"teacher": given.teacher, "finetune": given.student}.get(key) or random_weights(given)
     epochs, rate = given.epochs, given.learning_rate
     if key == "teacher":
@@ -137,14 +153,49 @@ def run(key: str, place: Place, seed: int, given: argparse.Namespace) -> dict[st
     return dict(run_finetune(config).scores or {})
 
 
-def distilled(place: Place, folder: Path, seed: int, given: argparse.Namespace, train: Path | None) -> dict[str, float]:
+def folder_of(key: str, seed: int, place: Place, given: argparse.Namespace) -> Path:
+    """Give where a run lies."""
+    kind = f"augment_{given.variants}" if key == "augment" else key
+    return place.work / (key if key == "teacher" else f"{kind}_{seed}")
+
+
+def needed(key: str, seed: int, place: Place, given: argparse.Namespace) -> list[Path]:
+    """Give the runs that must be finished for a line of the table to cost next to nothing."""
+    return all_teachers(place, given) if key == "average" else [folder_of(key, seed, place, given)]
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run, or the second of its stages, is over."""
+    return any((place / "run.json").is_file() for place in (folder, folder / "prediction"))
+
+
+def all_teachers(place: Place, given: argparse.Namespace) -> list[Path]:
+    """Give the folders of the teacher and of the students that were fine-tuned."""
+    return [place.work / "teacher", *(place.work / f"finetune_{seed}" for seed in given.seeds)]
+
+
+def averaged(place: Place, given: argparse.Namespace) -> dict[str, float]:
+    """Score the mean of all teachers' logits."""
+    task = load_task(place.task)
+    source = TaughtTask(**place.source(), teacher=list(map(str, all_teachers(place, given))))
+    data = read_data(task, source, load_tokenizer(given.student), place.max_length)
+    assert data.validation is not None
+    assert data.examples is not None
+    teachers = Teachers.load([task], [source])
+    logits = predict_logits(teachers.logits_of, data.validation, module=teachers)
+    return score_logits(task, logits, data.validation, data.examples)
+
+
+def distilled(
+    place: Place, folder: Path, teachers: list[Path], seed: int, given: argparse.Namespace, train: Path | None
+) -> dict[str, float]:
     """Distil the student, half of its steps in each stage."""
     epochs = given.epochs / 2 / (1 if train is None else 1 + given.variants)
     shared = {"epochs": epochs, "learning_rate": given.learning_rate, "seed": seed, "log_every": 50}
     result = run_distill_task(
         DistillTaskConfig(
             **place.source(train),
-            teacher=str(place.work / "teacher"),
+            teacher=list(map(str, teachers)),
             student=given.student,
             output=str(folder),
             cache=str(place.work / "logits"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -79,8 +79,13 @@ def score_model(
         assert logits is not None
         return logits
 
-    found = predict_logits(run, features, precision=precision, module=model)
+    return score_logits(task, predict_logits(run, features, precision=precision, module=model), features, examples)
+
+
+def score_logits(
+    task: Task, logits: Sequence[NDArray[np.float32]], features: Features, examples: Examples
+) -> dict[str, float]:
+    """Score numbers for the rows of a task's examples, as ``predict_logits`` gives them."""
     is_of_rows = task.kind in ("classification", "regression")
-    return task.metrics(
-        task.predictions([row[0] if is_of_rows else row for row in found], features, examples), examples
-    )
+    found = task.predictions([row[0] if is_of_rows else row for row in logits], features, examples)
+    return task.metrics(found, examples)
