@@ -251,10 +251,13 @@ def report(done: Mapping[str, Scores], given: argparse.Namespace) -> dict[str, A
     }
 
 
-def shape(folder: str) -> dict[str, int]:
-    """Give the size of a model."""
+def shape(folder: str) -> dict[str, Any]:
+    """Give the size of a general model, and of a run of this package what it knew of held-out rows."""
     config = AutoConfig.from_pretrained(folder)
-    return {"layers": config.num_hidden_layers, "hidden": config.hidden_size, "pieces": config.vocab_size}
+    found = {"layers": config.num_hidden_layers, "hidden": config.hidden_size, "pieces": config.vocab_size}
+    run = Path(folder) / "run.json"
+    held_out = json.loads(run.read_text("utf-8"))["figures"]["after"] if run.is_file() else None
+    return found | {"held_out": held_out}
 
 
 def summary(scores: Scores) -> dict[str, dict[str, Any]]:
