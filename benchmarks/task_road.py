@@ -274,6 +274,8 @@ def table(task: str, scores: Scores) -> list[str]:
     """Give the lines of a task's table, in percent."""
     rows = summary(scores)
     metrics = list(next((row for row in rows.values() if row), {}))
+    if not metrics:
+        return [f"{task}: nothing yet"]
     lines = [f"| {task} | seeds | " + " | ".join(metrics) + " |", "|" + "---|" * (len(metrics) + 2)]
     for key, row in rows.items():
         if row:
